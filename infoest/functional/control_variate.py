@@ -1,0 +1,163 @@
+"""Interval of a biased estimator: a noise floor, and a control with a known answer.
+
+The bias is measured on surrogates whose information is known; the standard error is the larger of
+the spread of the local values and of estimates on parts of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from infoest._validation import Array
+from infoest.functional.intervals import normal_quantile
+
+SURROGATES = 2
+PARTITIONS = 3
+PARTS = 4
+# Local values are not independent; their spread understates the error by .67 to .86.
+LOCAL_SPREAD = 1.2
+# Rows on which the drift between k and 4 k neighbors is measured.
+DRIFT_ROWS = 2000
+
+
+class LocalValues(Protocol):
+    """Local values (len(ks), rows) of paired parts for several numbers of neighbors."""
+
+    def __call__(
+        self, parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None
+    ) -> Array: ...
+
+
+class Control(NamedTuple):
+    """What surrogates tell about an estimate.
+
+    Attributes:
+        std_error: Standard error of the value.
+        bias: Value minus truth on the surrogates, in nats.
+        spread: Standard error of the bias-corrected value.
+        drift: Change from k to 4 k neighbors that the surrogates do not explain.
+        explained: Whether that change is within three of its standard errors.
+    """
+
+    std_error: float
+    bias: float
+    spread: float
+    drift: float
+    explained: bool
+
+    def interval(self, value: float, confidence: float) -> tuple[float, float]:
+        """Return the limits around the bias-corrected value."""
+        reach = normal_quantile(confidence) * self.spread
+        return value - self.bias - reach, value - self.bias + reach
+
+    @property
+    def exceeds_error(self) -> bool:
+        """Whether the bias is larger than two standard errors."""
+        return abs(self.bias) > 2.0 * self.std_error
+
+
+def noise_floor(
+    parts: tuple[Array, ...],
+    local: Array,
+    k: int,
+    value: Callable[[tuple[Array, ...]], float],
+    rng: np.random.Generator,
+) -> float:
+    """Return a standard error: the larger of 1.2 sd(local)/sqrt(n) and the spread over parts.
+
+    The spread is sqrt(q / 3), q the mean over three random partitions in four of the variance of
+    the four estimates.
+
+    Args:
+        parts: The data, each (n, d).
+        local: Local values, shape (n,).
+        k: Number of neighbors; fewer than k + 2 rows in a part leave the partitions out.
+        value: The estimator.
+        rng: Source of the partitions.
+    """
+    n = len(local)
+    spread = LOCAL_SPREAD * float(local.std(ddof=1)) / np.sqrt(n)
+    if n // PARTS < k + 2:
+        return float(spread)
+    variances = []
+    for _ in range(PARTITIONS):
+        rows = np.array_split(rng.permutation(n), PARTS)
+        values = [value(tuple(part[some] for part in parts)) for some in rows]
+        variances.append(np.var(values, ddof=1))
+    return float(max(spread, np.sqrt(np.mean(variances) / (PARTS - 1))))
+
+
+def control(
+    parts: tuple[Array, ...],
+    local: Array,
+    k: int,
+    values: LocalValues,
+    draw: Callable[[np.random.Generator], tuple[Array, ...]],
+    truth: float,
+    truth_variance: float,
+    std_error: float,
+    rng: np.random.Generator,
+) -> Control:
+    """Measure bias and drift of an estimate on surrogates.
+
+    With v the value and S the surrogates of known information G: b = mean(v_S) - G, and the
+    corrected value v - b has the variance max(se^2, Var G) + se^2 / R + (b / 4)^2 + E^2. The drift
+    D = (v_k - v_4k) - mean(S_k - S_4k) shows bias that the surrogates do not share; beyond 2.5 of
+    its standard errors it enters as E = |D| / (4^(1/d) - 1).
+
+    Args:
+        parts: The data, each (n, d).
+        local: Local values of the data at k, shape (n,).
+        k: Number of neighbors.
+        values: Local values of any such parts.
+        draw: Draws one surrogate.
+        truth: Information of the surrogates, in nats.
+        truth_variance: Variance of the fitted truth.
+        std_error: Standard error of the value, see `noise_floor`.
+        rng: Source of the surrogates.
+    """
+    n = len(local)
+    dimension = sum(part.shape[1] for part in parts)
+    far = 4 * k if 4 * k < n else None
+    rows = None if n <= DRIFT_ROWS else np.sort(rng.choice(n, DRIFT_ROWS, replace=False))
+    differences = [] if far is None else [_drift(parts, local, k, far, values, rows)]
+    errors = []
+    for _ in range(SURROGATES):
+        surrogate = draw(rng)
+        if far is not None and rows is None:
+            near_and_far = values(surrogate, [k, far], None)
+            errors.append(float(near_and_far[0].mean()) - truth)
+            differences.append(near_and_far[0] - near_and_far[1])
+        else:
+            own = values(surrogate, [k], None)[0]
+            errors.append(float(own.mean()) - truth)
+            if far is not None:
+                differences.append(_drift(surrogate, own, k, far, values, rows))
+    bias = float(np.mean(errors))
+    drift, explained, unexplained = 0.0, True, 0.0
+    if differences:
+        data, *controls = differences
+        drift = float(data.mean() - np.mean([part.mean() for part in controls]))
+        error = LOCAL_SPREAD * data.std() / np.sqrt(len(data)) * np.sqrt(1.0 + 1.0 / SURROGATES)
+        explained = bool(abs(drift) <= 3.0 * error)
+        if abs(drift) > 2.5 * error:
+            unexplained = abs(drift) / (4.0 ** (1.0 / dimension) - 1.0)
+    variance = max(std_error**2, truth_variance) + std_error**2 / SURROGATES
+    variance += (0.25 * bias) ** 2 + unexplained**2
+    return Control(std_error, bias, float(np.sqrt(variance)), drift, explained)
+
+
+def _drift(
+    parts: tuple[Array, ...],
+    local: Array,
+    k: int,
+    far: int,
+    values: LocalValues,
+    rows: Array | None,
+) -> Array:
+    """Return local values at k less those at 4 k, on the given rows."""
+    at_far = values(parts, [far], rows)[0]
+    return (local if rows is None else local[rows]) - at_far

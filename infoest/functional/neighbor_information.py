@@ -1,0 +1,315 @@
+"""Entropy, mutual information and divergence from nearest-neighbor distances, in nats."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import digamma, gammaln
+
+from infoest._validation import (
+    Array,
+    Codes,
+    as_samples,
+    check_int,
+    check_option,
+    is_labels,
+    read_data,
+)
+from infoest.functional.neighbors import Counts, nearest_distances, neighborhoods
+
+# Weights whose absolute values sum to more than this amplify noise more than they remove bias.
+LARGEST_WEIGHT_NORM = 10.0
+
+
+class TiedNeighborsError(ValueError):
+    """Raised when equal values leave fewer neighbors inside the k-th distance than there must be."""
+
+
+def ksg(x: npt.ArrayLike, y: npt.ArrayLike, *, k: int = 5, algorithm: int = 1) -> float:
+    """Return I(X;Y) in nats by Kraskov, Stögbauer and Grassberger, on the data as given.
+
+    Algorithm 1: psi(k) + psi(n) - mean[psi(n_x + 1) + psi(n_y + 1)], where n_x and n_y count the
+    samples strictly inside the max-norm distance to the k-th neighbor. Algorithm 2:
+    psi(k) - 1/k + psi(n) - mean[psi(n_x) + psi(n_y)], with the sides of the smallest rectangle
+    that holds the k neighbors.
+
+    Args:
+        x: Samples, shape (n, d_x) or (n,). Nothing is standardized here.
+        y: Samples, shape (n, d_y) or (n,).
+        k: Number of neighbors, in [1, n - 1].
+        algorithm: 1 or 2.
+
+    Returns:
+        The estimate; may be negative.
+
+    Raises:
+        ValueError: For parameters out of range, or where equal values leave too few neighbors
+            (`infoest.KSG` spreads them and says so).
+
+    Note:
+        Biased low where the information is large or the columns are many; about exact at
+        independence.
+
+    References:
+        Kraskov, Stögbauer, Grassberger (2004), Phys. Rev. E 69, 066138, eqs. 8 and 9.
+
+    Example:
+        >>> from infoest.datasets import correlated_normal
+        >>> x, y, mi = correlated_normal(2000, rho=0.8, random_state=0)
+        >>> abs(ksg(x, y, k=5) - mi) < 0.1
+        True
+    """
+    pairs = read_data({"x": x, "y": y})
+    check_int("k", k, low=1, high=len(pairs.x) - 1, remedy=f"There are {len(pairs.x)} samples.")
+    check_option("algorithm", algorithm, (1, 2))
+    return float(ksg_local_values(pairs.x, pairs.y, [k], algorithm=algorithm)[0].mean())
+
+
+def ksg_local_values(
+    x: Array,
+    y: Array,
+    ks: Sequence[int],
+    *,
+    z: Array | None = None,
+    algorithm: int = 1,
+    rows: Counts | None = None,
+) -> Array:
+    """Return the local values whose mean is the estimate of I(X;Y) or I(X;Y|Z), in nats.
+
+    With z: psi(k) - psi(n_xz + 1) - psi(n_yz + 1) + psi(n_z + 1).
+
+    Args:
+        x: Samples, shape (n, d_x).
+        y: Samples, shape (n, d_y).
+        ks: Numbers of neighbors; one search serves them all.
+        z: Condition, shape (n, d_z), or None.
+        algorithm: 1 or 2.
+        rows: Only the local values of these samples.
+
+    Returns:
+        Shape (len(ks), n) or (len(ks), len(rows)).
+
+    Raises:
+        TiedNeighborsError: If equal values leave fewer than k - 1 samples strictly inside.
+
+    References:
+        Frenzel, Pompe (2007), Phys. Rev. Lett. 99, 204101, eq. 7 (conditional).
+    """
+    n = len(x)
+    rectangle = algorithm == 2
+    if rectangle and z is not None:
+        raise ValueError("algorithm must be 1 with a condition z, got 2.")
+    parts = [x, y] if z is None else [x, y, z]
+    subspaces = [(0,), (1,)] if z is None else [(0, 2), (1, 2), (2,)]
+    found = neighborhoods(parts, subspaces, ks, rows=rows, rectangle=rectangle)
+    k = np.asarray(ks)[:, None]
+    # Without ties the k - 1 nearer neighbors lie strictly inside in every subspace.
+    tied = found.radius == 0.0 if rectangle else (found.counts < k[:, None] - 1).any(axis=1)
+    if tied.any():
+        raise TiedNeighborsError(
+            "x and y must have distinct values around every sample, got ties. Add a little noise, "
+            "or use infoest.KSG, which spreads ties and says so."
+        )
+    # Algorithm 2 counts the k-th neighbor itself, algorithm 1 does not: psi(n) against psi(n + 1).
+    terms = digamma(np.maximum(found.counts, 1) if rectangle else found.counts + 1)
+    local = digamma(k) - (1.0 / k if rectangle else 0.0) - terms[:, 0] - terms[:, 1]
+    if z is None:
+        return np.asarray(local + digamma(n))
+    return np.asarray(local + terms[:, 2])
+
+
+def mixed_ksg_local_values(x: Array | Codes, y: Array | Codes, k: int) -> Array:
+    """Return local values of I(X;Y) where a side holds labels or samples repeat, in nats.
+
+    psi(k_i) + psi(n) - psi(n_x + 1) - psi(n_y + 1) with strict counts, where labels are 0 apart if
+    equal and infinitely far otherwise. Where the k-th distance is 0, the point carries mass, and
+    the counts of coinciding samples (the sample itself included) take the place of k_i, n_x + 1
+    and n_y + 1: for discrete data this is the plug-in with digammas for logarithms.
+
+    Args:
+        x: Samples (n, d_x) or codes (n,).
+        y: Samples (n, d_y) or codes (n,); not both codes.
+        k: Number of neighbors; a class with fewer members uses all of them.
+
+    Returns:
+        Local values, shape (n,); NaN for samples that are alone in their class.
+
+    References:
+        Ross (2014), PLoS ONE 9, e87357, eq. 6.
+        Gao, Kannan, Oh, Viswanath (2017), NeurIPS, Algorithm 1 (digammas in place of logarithms).
+    """
+    n = len(x)
+    if is_labels(y):
+        labels, points = y, x
+    elif is_labels(x):
+        labels, points = x, y
+    else:
+        return _mixture_local_values(x, y, k)
+    class_sizes = np.bincount(labels)[labels]
+    k_of_row = np.minimum(k, class_sizes - 1)
+    local = np.full(n, np.nan)
+    # Classes lie further apart than any two points: neighbors come from the own class first.
+    separation = 2.0 * float((points.max(axis=0) - points.min(axis=0)).max())
+    apart = (labels * separation)[:, None]
+    coinciding = _coincidences(points)
+    together = _coincidences(np.hstack([points, labels[:, None].astype(np.float64)]))
+    for k_used in np.unique(k_of_row[k_of_row > 0]):
+        rows = np.flatnonzero(k_of_row == k_used)
+        found = neighborhoods([points, apart], [(0,)], [int(k_used)], rows=rows)
+        massive = found.radius[0] == 0.0
+        k_here = np.where(massive, together[rows], k_used)
+        inside = np.where(massive, coinciding[rows], found.counts[0, 0] + 1)
+        local[rows] = digamma(k_here) - digamma(inside)
+    return np.asarray(local + digamma(n) - digamma(np.maximum(class_sizes, 1)))
+
+
+def kozachenko_leonenko(x: npt.ArrayLike, *, k: int = 5, weighted: bool = False) -> float:
+    """Return the differential entropy H(X) in nats from Euclidean nearest-neighbor distances.
+
+    H = log(n - 1) - psi(k) + log V_d + d mean log rho_k, with V_d the volume of the unit ball;
+    weighted, the combination sum_j w_j H_j over j <= k that removes the leading bias terms in
+    more than three dimensions (`neighbor_weights`).
+
+    Args:
+        x: Samples, shape (n, d) or (n,), without repeated rows.
+        k: Number of neighbors, in [1, n - 1].
+        weighted: Use the weights; they may blow up, see `infoest.KozachenkoLeonenko`.
+
+    Raises:
+        ValueError: For parameters out of range, or more than k equal rows.
+
+    References:
+        Kozachenko, Leonenko (1987), Probl. Inf. Transm. 23, 95.
+        Berrett, Samworth, Yuan (2019), Ann. Stat. 47, 288, eq. 1 and class W(k).
+
+    Example:
+        >>> x = np.random.default_rng(0).standard_normal((2000, 1))
+        >>> abs(kozachenko_leonenko(x, k=5) - 0.5 * np.log(2 * np.pi * np.e)) < 0.1
+        True
+    """
+    x = read_data({"x": x}).x
+    check_int("k", k, low=1, high=len(x) - 1, remedy=f"There are {len(x)} samples.")
+    ks = np.arange(1, k + 1)
+    weights = neighbor_weights(k, x.shape[1]) if weighted else (ks == k).astype(np.float64)
+    return float(weights @ entropy_local_values(x, ks).mean(axis=1))
+
+
+def entropy_local_values(x: Array, ks: Sequence[int] | Counts) -> Array:
+    """Return log(n - 1) - psi(k) + log V_d + d log rho_k of every sample, in nats.
+
+    Args:
+        x: Samples, shape (n, d).
+        ks: Numbers of neighbors.
+
+    Returns:
+        Shape (len(ks), n).
+
+    Raises:
+        TiedNeighborsError: If a sample has k equal ones (log 0).
+    """
+    n, d = x.shape
+    ks = np.asarray(ks)
+    distances = nearest_distances(x, x, int(ks.max()) + 1)[:, ks].T
+    if (distances == 0.0).any():
+        raise TiedNeighborsError(
+            f"x must have at most {int(ks.min())} equal rows, got more. Differential entropy is "
+            "minus infinity where a point has mass; use DiscreteEntropy for counts and labels."
+        )
+    constant = np.log(n - 1) + _log_unit_ball(d) - digamma(ks)
+    return np.asarray(constant[:, None] + d * np.log(distances))
+
+
+def neighbor_weights(k: int, d: int) -> Array:
+    """Return the weights of the neighbors 1 to k that cancel the leading bias terms, shape (k,).
+
+    The shortest vector with sum w_j = 1, sum_j w_j Gamma(j + 2 l / d) / Gamma(j) = 0 for
+    l = 1, ..., floor(d / 4), and w_j = 0 unless j is one of floor(i k / d), i = 1, ..., d.
+
+    Args:
+        k: Number of neighbors.
+        d: Number of columns.
+
+    Raises:
+        ValueError: If no such weights exist (k too small for d).
+    """
+    support = np.unique(np.arange(1, d + 1) * k // d)
+    support = support[support > 0]
+    orders = np.arange(d // 4 + 1)
+    rows = np.exp(gammaln(support + 2.0 * orders[:, None] / d) - gammaln(support))
+    target = (orders == 0).astype(np.float64)
+    # Equations differ by orders of magnitude; scaled rows keep the least-squares rank honest.
+    scale = np.abs(rows).max(axis=1)
+    found = np.linalg.lstsq(rows / scale[:, None], target / scale, rcond=1e-10)[0]
+    if np.abs(rows @ found / scale - target / scale).max() > 1e-8:
+        raise ValueError(
+            f"k must be large enough for weights in {d} dimensions, got {k}. "
+            f"Take k of at least {d} or weighted=False."
+        )
+    weights = np.zeros(k)
+    weights[support - 1] = found
+    return weights
+
+
+def knn_divergence(x: npt.ArrayLike, y: npt.ArrayLike, *, k: int = 5) -> float:
+    """Return the Kullback-Leibler divergence D(P_x || P_y) in nats from two samples.
+
+    D = (d / n) sum_i log(nu_k(i) / rho_k(i)) + log(m / (n - 1)), with rho_k the distance of x_i
+    to its k-th neighbor among the other x, nu_k to its k-th neighbor among the y.
+
+    Args:
+        x: Samples of the first law, shape (n, d).
+        y: Samples of the second, shape (m, d).
+        k: Number of neighbors, at most n - 1 and m.
+
+    References:
+        Wang, Kulkarni, Verdu (2009), IEEE Trans. Inf. Theory 55, 2392, eq. 14.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.standard_normal((2000, 1)), 1.0 + rng.standard_normal((2000, 1))
+        >>> abs(knn_divergence(x, y, k=5) - 0.5) < 0.1
+        True
+    """
+    x, y = as_samples("x", x), as_samples("y", y)
+    most = min(len(x) - 1, len(y))
+    check_int("k", k, low=1, high=most, remedy=f"There are {len(x)} and {len(y)} samples.")
+    return float(divergence_local_values(x, y, k).mean())
+
+
+def divergence_local_values(x: Array, y: Array, k: int) -> Array:
+    """Return d log(nu_k / rho_k) + log(m / (n - 1)) of every x, shape (n,), in nats.
+
+    Raises:
+        TiedNeighborsError: If a distance is 0.
+    """
+    own = nearest_distances(x, x, k + 1)[:, k]
+    other = nearest_distances(y, x, k)[:, k - 1]
+    if (own == 0.0).any() or (other == 0.0).any():
+        raise TiedNeighborsError(
+            "x and y must not repeat rows, got ties. The divergence of continuous laws is not "
+            "defined where a point has mass."
+        )
+    return np.asarray(x.shape[1] * np.log(other / own) + np.log(len(y) / (len(x) - 1)))
+
+
+def _mixture_local_values(x: Array, y: Array, k: int) -> Array:
+    n = len(x)
+    found = neighborhoods([x, y], [(0,), (1,)], [k])
+    massive = found.radius[0] == 0.0
+    k_here = np.where(massive, _coincidences(np.hstack([x, y])), k)
+    inside_x = np.where(massive, _coincidences(x), found.counts[0, 0] + 1)
+    inside_y = np.where(massive, _coincidences(y), found.counts[0, 1] + 1)
+    return np.asarray(digamma(k_here) + digamma(n) - digamma(inside_x) - digamma(inside_y))
+
+
+def _coincidences(points: Array) -> Counts:
+    """Return for every sample how many are equal to it, itself included."""
+    if points.shape[1] == 1:
+        inverse, counts = np.unique(points[:, 0], return_inverse=True, return_counts=True)[1:]
+    else:
+        inverse, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)[1:]
+    return np.asarray(counts[inverse.ravel()])
+
+
+def _log_unit_ball(d: int) -> float:
+    return float(0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1.0))

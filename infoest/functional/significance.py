@@ -1,0 +1,117 @@
+"""P-values of independence: permutations, circular shifts and window counts."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from infoest._validation import Array
+from infoest.functional.ranks import mid_ranks
+
+Indices = npt.NDArray[np.int64]
+
+# Sequential stopping: after so many exceedances the p-value is known well enough.
+MAX_EXCEEDANCES = 10
+
+WINDOW_BINS = 64
+WINDOW_REACH = 4
+
+
+def rearrangements(
+    n: int, number: int, rng: np.random.Generator, *, shifts: bool
+) -> Iterator[Indices]:
+    """Yield row orders that break the pairing of two samples.
+
+    Args:
+        n: Number of rows.
+        number: How many orders.
+        rng: Source of randomness.
+        shifts: Circular shifts by n/8 to 7n/8 rows, which keep the dependence between
+            neighboring rows, instead of permutations, which assume there is none.
+    """
+    for _ in range(number):
+        if shifts:
+            margin = max(1, n // 8)
+            yield np.roll(np.arange(n), int(rng.integers(margin, n - margin + 1)))
+        else:
+            yield rng.permutation(n)
+
+
+def permutation_p_value(
+    observed: float, statistic: Callable[[Indices], float], orders: Iterator[Indices]
+) -> float:
+    """Return the share of rearrangements whose statistic reaches the observed one.
+
+    p = (1 + b) / (1 + m) after all m orders, b of them at least as large; or h / l when the h-th
+    exceedance (h = 10) comes at order l: under independence this saves most of the work, and both
+    are valid p-values.
+
+    Args:
+        observed: Statistic of the data as they are.
+        statistic: Statistic under a row order.
+        orders: The row orders, see `rearrangements`.
+
+    References:
+        Besag, Clifford (1991), Biometrika 78, 301.
+        Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9, 39 (never zero).
+    """
+    exceedances = drawn = 0
+    # Equal up to rounding counts as reached: sums over rows change in the last digit with the order.
+    threshold = observed - 1e-12 * max(1.0, abs(observed))
+    for order in orders:
+        drawn += 1
+        exceedances += statistic(order) >= threshold
+        if exceedances == MAX_EXCEEDANCES:
+            return exceedances / drawn
+    return (1 + exceedances) / (1 + drawn)
+
+
+def window_statistic(codes_x: Indices, codes_y: Indices) -> float:
+    """Return the sum over samples of the log number of samples in a window around them.
+
+    Ranks are cut into 64 bins of equal count on both sides (`window_codes`); the window reaches 4
+    bins in each direction. Large when samples crowd together: a resubstitution kernel estimate of
+    mutual information up to constants that permutations leave unchanged.
+
+    Args:
+        codes_x: Bin of x, shape (n,).
+        codes_y: Bin of y, shape (n,).
+    """
+    bins, reach = WINDOW_BINS, WINDOW_REACH
+    counts = np.bincount(codes_x * bins + codes_y, minlength=bins * bins).reshape(bins, bins)
+    padded = np.zeros((bins + 2 * reach + 1, bins + 2 * reach + 1))
+    padded[reach + 1 : reach + 1 + bins, reach + 1 : reach + 1 + bins] = counts
+    sums = padded.cumsum(axis=0).cumsum(axis=1)
+    width = 2 * reach + 1
+    windows = sums[width:, width:] - sums[:-width, width:] - sums[width:, :-width]
+    windows += sums[:-width, :-width]
+    occupied = counts > 0
+    return float(counts[occupied] @ np.log(windows[occupied]))
+
+
+def window_codes(x: Array) -> Indices:
+    """Return the bin, 0 to 63, of every sample's rank in one column.
+
+    Args:
+        x: Samples, shape (n, 1).
+    """
+    ranks = mid_ranks(x)[:, 0]
+    return np.asarray((ranks - 0.5) * WINDOW_BINS / len(x), dtype=np.int64)
+
+
+def window_p_value(x: Array, y: Array, orders: Iterator[Indices]) -> float:
+    """Return the p-value of independence of two columns by window counts.
+
+    200 permutations of 2000 rows cost about as much as ten nearest-neighbor estimates, and the
+    test is more powerful than permuting those, but for fast oscillations.
+
+    Args:
+        x: Samples, shape (n, 1).
+        y: Samples, shape (n, 1).
+        orders: Row orders applied to y.
+    """
+    codes_x, codes_y = window_codes(x), window_codes(y)
+    observed = window_statistic(codes_x, codes_y)
+    return permutation_p_value(
+        observed, lambda order: window_statistic(codes_x, codes_y[order]), orders
+    )
