@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from infoest._cautions import Caution
 
-Array = npt.NDArray[np.float64]
+# Samples (float64, two axes) or, past the door, labels (int64 codes, one axis): see `is_labels`.
+Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int64]
 
 MIN_ROWS = 5
@@ -125,7 +126,7 @@ def as_labels(name: str, data: object) -> tuple[Codes, npt.NDArray[np.bool_]]:
     return codes.astype(np.int64), missing
 
 
-def is_labels(array: Array | Codes) -> bool:
+def is_labels(array: Array) -> bool:
     """Return whether an array that passed the door holds labels rather than samples."""
     return array.dtype.kind == "i"
 
@@ -153,15 +154,15 @@ class Pairs:
 
     Args:
         x: Samples (n, d), or int64 codes (n,) for a side used as labels.
-        y: The same for the other side, or None for an entropy.
+        y: The same for the other side; x again for an entropy.
         z: The condition, or None.
         cautions: What was noticed on the way.
         device: Where the caller's tensors live; ``"cpu"`` for everything else.
     """
 
-    x: Array | Codes
-    y: Array | Codes | None = None
-    z: Array | Codes | None = None
+    x: Array
+    y: Array
+    z: Array | None = None
     cautions: tuple[Caution, ...] = ()
     device: str = "cpu"
 
@@ -193,7 +194,7 @@ def read_data(
             constant columns.
     """
     check_option("missing", missing, ("raise", "drop"))
-    arrays: dict[str, Array | Codes] = {}
+    arrays: dict[str, Array] = {}
     bad: dict[str, npt.NDArray[np.bool_]] = {}
     cautions: list[Caution] = []
     for name, value in data.items():
@@ -216,7 +217,7 @@ def read_data(
             _check_varies(name, array)
     return Pairs(
         arrays["x"],
-        arrays.get("y"),
+        arrays.get("y", arrays["x"]),
         arrays.get("z"),
         tuple(cautions),
         _device(*data.values()),
@@ -270,7 +271,9 @@ def _as_array(name: str, data: object) -> npt.NDArray[Any]:
         array = np.asarray(data)
     except ValueError:
         raise ValueError(
-            _sentence(name, "have rows of equal length", "a ragged sequence", "Pad or cut the rows.")
+            _sentence(
+                name, "have rows of equal length", "a ragged sequence", "Pad or cut the rows."
+            )
         ) from None
     except (RuntimeError, TypeError) as error:
         raise TypeError(_sentence(name, "be an array of samples", str(error))) from None
@@ -368,7 +371,7 @@ def _integers(name: str) -> Caution:
     )
 
 
-def _check_paired(arrays: dict[str, Array | Codes]) -> None:
+def _check_paired(arrays: dict[str, Array]) -> None:
     first, *others = arrays
     for other in others:
         if len(arrays[first]) != len(arrays[other]):
@@ -379,11 +382,11 @@ def _check_paired(arrays: dict[str, Array | Codes]) -> None:
 
 
 def _without_missing(
-    arrays: dict[str, Array | Codes],
+    arrays: dict[str, Array],
     bad: dict[str, npt.NDArray[np.bool_]],
     missing: str,
     paired: bool,
-) -> tuple[dict[str, Array | Codes], list[Caution]]:
+) -> tuple[dict[str, Array], list[Caution]]:
     """Refuse or drop rows with missing values, together where the rows are paired."""
     if not any(mask.any() for mask in bad.values()):
         return arrays, []
@@ -406,7 +409,7 @@ def _without_missing(
     return kept, [Caution("rows_dropped", sentence)]
 
 
-def _check_rows(name: str, array: Array | Codes) -> None:
+def _check_rows(name: str, array: Array) -> None:
     if len(array) < MIN_ROWS:
         raise ValueError(
             _sentence(name, f"have at least {MIN_ROWS} complete rows", str(len(array)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from infoest._cautions import Caution
+from infoest._cautions import Caution as Caution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from .mixture_density import GaussianMixture
 
 # Measured on the suite "mixtures": halving every step moves the values by less than 1e-11.
 _LOG_STEP = 0.05
-_STEPS_PER_DEVIATION = 4.0
+_STEPS_PER_DEVIATION = 6.0
 _REACH = 10.0  # standard deviations; what lies beyond weighs less than 1e-22
 
 

@@ -156,7 +156,11 @@ def _series(
     """Return a stationary series, shape (n, 2), and the covariance of its rows, shape (2, 2)."""
     n = check_int("n", n, low=1)
     factor = cholesky_factor("innovation_covariance", innovations, width=2)
-    stationary = solve_discrete_lyapunov(coefficients, innovations)
+    # In units of the innovations, as series of very different scales would be ill-conditioned.
+    scale = np.sqrt(np.diag(innovations))
+    units = np.outer(scale, scale)
+    scaled = coefficients * scale / scale[:, None]
+    stationary = units * solve_discrete_lyapunov(scaled, innovations / units)
     series = generator(random_state).standard_normal((n, 2))
     series[1:] = series[1:] @ factor.T
     # The first row is drawn from the stationary law, so nothing need be burnt in.

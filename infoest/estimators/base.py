@@ -214,9 +214,7 @@ class MutualInformationEstimator(Estimator):
         )
 
     @abstractmethod
-    def _estimate(
-        self, x: Array | Codes, y: Array | Codes, z: Array | Codes | None, ask: Ask
-    ) -> Raw:
+    def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         """Return the value and, where ``ask.confidence`` is not None, its uncertainty.
 
         Args:
@@ -228,7 +226,7 @@ class MutualInformationEstimator(Estimator):
 
     def _read(self, x: object, y: object, z: object, discrete: str | None, missing: str) -> Pairs:
         check_option("discrete", discrete, (None, *SIDES))
-        named = {"both": ("x", "y"), None: ()}.get(discrete, (discrete,))
+        named = _sides(discrete)
         if len(named) > {"none": 0, "one": 1, "any": 2}[self.accepts_labels]:
             one = " or one side" if self.accepts_labels == "one" else ""
             raise ValueError(
@@ -243,9 +241,7 @@ class MutualInformationEstimator(Estimator):
         data = {"x": x, "y": y, "z": z}
         if self.reads_labels:
             named = _numeric_or_named(data, named)
-        pairs = read_data(
-            data, labels=named, missing=missing, constant=self.accepts_constant
-        )
+        pairs = read_data(data, labels=named, missing=missing, constant=self.accepts_constant)
         both_continuous = not is_labels(pairs.x) and not is_labels(pairs.y)
         if both_continuous and not self.accepts_constant and shares_a_column(pairs.x, pairs.y):
             pairs = pairs.with_caution(_infinite())
@@ -322,7 +318,7 @@ class EntropyEstimator(Estimator):
         if confidence is not None:
             check_number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
         measure = _measures_autocorrelation(block) and confidence is not None
-        data, named = {"x": x}, (() if discrete is None else ("x",))
+        data, named = {"x": x}, _sides(discrete)
         if self.reads_labels:
             named = _numeric_or_named(data, named)
         found = read_data(data, labels=named, missing=missing, constant=self.accepts_constant)
@@ -332,12 +328,10 @@ class EntropyEstimator(Estimator):
         cautions = found.cautions
         if ask.autocorrelated:
             cautions = (*cautions, _autocorrelated(factor))
-        return self._wrap(
-            raw, n_samples=len(found.x), cautions=cautions, confidence=confidence
-        )
+        return self._wrap(raw, n_samples=len(found.x), cautions=cautions, confidence=confidence)
 
     @abstractmethod
-    def _estimate(self, x: Array | Codes, ask: Ask) -> Raw:
+    def _estimate(self, x: Array, ask: Ask) -> Raw:
         """Return the entropy of samples (n, d), or of codes (n,) where x holds labels."""
 
 
@@ -395,9 +389,13 @@ class DivergenceEstimator(Estimator):
         """Return the divergence of samples (n, d) and (m, d)."""
 
 
-def _numeric_or_named(
-    data: dict[str, object], named: tuple[str | None, ...]
-) -> tuple[str, ...]:
+def _sides(discrete: str | None) -> tuple[str, ...]:
+    if discrete is None:
+        return ()
+    return ("x", "y") if discrete == "both" else (discrete,)
+
+
+def _numeric_or_named(data: dict[str, object], named: tuple[str | None, ...]) -> tuple[str, ...]:
     """Return every side as one of labels; a side not named as such must still be numeric."""
     given = tuple(name for name, value in data.items() if value is not None)
     for name in given:
@@ -413,14 +411,14 @@ def _measures_autocorrelation(block: int | None) -> bool:
     return False
 
 
-def _autocorrelation(x: Array | Codes, y: Array | Codes) -> float:
+def _autocorrelation(x: Array, y: Array) -> float:
     columns_x, columns_y = _as_columns(x), _as_columns(y)
     if columns_x.shape[1] == 0 or columns_y.shape[1] == 0:
         return 1.0
     return autocorrelation_factor(columns_x, columns_y)
 
 
-def _as_columns(array: Array | Codes, most: int = 10) -> Array:
+def _as_columns(array: Array, most: int = 10) -> Array:
     """Return the columns that vary; labels become indicators of their most frequent values."""
     if is_labels(array):
         frequent = np.argsort(-np.bincount(array), kind="stable")[:most]
@@ -429,7 +427,7 @@ def _as_columns(array: Array | Codes, most: int = 10) -> Array:
 
 
 def _once(cautions: tuple[Caution, ...]) -> tuple[Caution, ...]:
-    return tuple(dict.fromkeys(cautions))
+    return tuple({caution.code: caution for caution in reversed(cautions)}.values())[::-1]
 
 
 def _autocorrelated(factor: float) -> Caution:

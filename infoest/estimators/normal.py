@@ -68,13 +68,13 @@ class Gaussian(MutualInformationEstimator):
     def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         variates = self._canonical(x, y, z)
         n = len(x) - variates.rank_z
-        info = {"canonical_correlations": variates.correlations[:20].tolist()}
+        info: dict[str, object] = {"canonical_correlations": variates.correlations[:20].tolist()}
         if variates.shrinkage > 0.0:
             value = gaussian_mutual_information(variates.correlations)
             info["shrinkage"] = variates.shrinkage
             return Raw(value, cautions=(_shrunk(len(x), x, y, z),), info=info)
         value = self._value(len(x), variates)
-        cautions = ()
+        cautions: tuple[Caution, ...] = ()
         if (variates.correlations**2 > 1.0 - 1e-12).any():
             cautions = (_deterministic(),)
         if ask.confidence is None or not len(variates.correlations):

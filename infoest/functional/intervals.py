@@ -6,7 +6,8 @@ from scipy.special import chdtr, chndtr, ndtri
 
 from infoest._validation import Array
 
-# A lag adds to the autocorrelation factor while both autocorrelations exceed this.
+# A lag adds to the autocorrelation factor while both autocorrelations exceed this, and what chance
+# gives the largest of so many columns of independent rows.
 SMALLEST_AUTOCORRELATION = 0.05
 
 
@@ -67,8 +68,8 @@ def autocorrelation_factor(x: Array, y: Array) -> float:
     """Return by how much dependence between rows multiplies the variance of a cross-moment.
 
     tau = max over pairs of columns of 1 + 2 sum_l r_x(l) r_y(l), where r is the autocorrelation;
-    the sum stops at the first lag whose product is not positive or where either is below 0.05.
-    Independent rows give 1. No block length is needed.
+    the sum stops at the first lag whose product is not positive or where either is below 0.05 or
+    sqrt(2 log(2 d) / n), d columns in all. Independent rows give 1. No block length is needed.
 
     Args:
         x: Samples in order of time, shape (n, d_x), no constant column.
@@ -79,14 +80,16 @@ def autocorrelation_factor(x: Array, y: Array) -> float:
     """
     n = len(x)
     columns = [_unit_columns(x), _unit_columns(y)]
-    if max(_correlation_at(column, 1).max() for column in columns) < SMALLEST_AUTOCORRELATION:
+    d = x.shape[1] + y.shape[1]
+    smallest = max(SMALLEST_AUTOCORRELATION, float(np.sqrt(2.0 * np.log(2.0 * d) / n)))
+    if min(np.abs(_correlation_at(column, 1)).max() for column in columns) < smallest:
         return 1.0
     r_x, r_y = (_autocorrelation(column, n // 4) for column in columns)
     n_pairs = (r_x.shape[1], r_y.shape[1])
     total, active = np.zeros(n_pairs), np.ones(n_pairs, dtype=bool)
     for at_x, at_y in zip(r_x, r_y, strict=True):
-        small_x = np.abs(at_x) < SMALLEST_AUTOCORRELATION
-        small_y = np.abs(at_y) < SMALLEST_AUTOCORRELATION
+        small_x = np.abs(at_x) < smallest
+        small_y = np.abs(at_y) < smallest
         product = np.outer(at_x, at_y)
         active &= (product > 0.0) & ~small_x[:, None] & ~small_y[None, :]
         if not active.any():
@@ -101,7 +104,7 @@ def _unit_columns(x: Array) -> Array:
 
 
 def _correlation_at(x: Array, lag: int) -> Array:
-    return np.abs(np.mean(x[lag:] * x[:-lag], axis=0))
+    return np.mean(x[lag:] * x[:-lag], axis=0)
 
 
 def _autocorrelation(x: Array, max_lag: int) -> Array:

@@ -118,7 +118,7 @@ def ksg_local_values(
     return np.asarray(local + terms[:, 2])
 
 
-def mixed_ksg_local_values(x: Array | Codes, y: Array | Codes, k: int) -> Array:
+def mixed_ksg_local_values(x: Array, y: Array, k: int) -> Array:
     """Return local values of I(X;Y) where a side holds labels or samples repeat, in nats.
 
     psi(k_i) + psi(n) - psi(n_x + 1) - psi(n_y + 1) with strict counts, where labels are 0 apart if

@@ -151,7 +151,9 @@ class ClassSurrogate:
     def draw(self, rng: np.random.Generator) -> Array:
         """Return one surrogate of the points, row i still of class ``labels[i]``."""
         normal = rng.standard_normal(self.points.shape)
-        sample = self.centers[self.labels] + np.einsum("nij,nj->ni", self.roots[self.labels], normal)
+        sample = self.centers[self.labels] + np.einsum(
+            "nij,nj->ni", self.roots[self.labels], normal
+        )
         return _rank_matched(sample, self.points)
 
 

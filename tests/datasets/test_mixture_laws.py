@@ -1,5 +1,7 @@
 """Mixtures: the density written out here by hand against samples and values of the room."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -182,7 +184,7 @@ def test_monte_carlo_in_chunks_repeats_itself():
     assert law.mutual_information(draws=150_001) == law.mutual_information(draws=150_001)
 
 
-PAIR = {
+PAIR: dict[str, Any] = {
     "weights": np.array([0.5, 0.5]),
     "means": np.zeros((2, 2)),
     "covariances": np.stack([np.eye(2)] * 2),
