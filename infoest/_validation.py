@@ -73,6 +73,12 @@ def check_number(
     return number
 
 
+def check_bool(name: str, value: object) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(_sentence(name, "be True or False", repr(value)))
+
+
 def check_option(name: str, value: object, options: Collection[Any], remedy: str = "") -> None:
     """Raise unless ``value`` is one of ``options``, which the error lists."""
     if not isinstance(value, (str, int, type(None))) or value not in options:

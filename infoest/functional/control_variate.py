@@ -24,11 +24,23 @@ DRIFT_ROWS = 2000
 
 
 class LocalValues(Protocol):
-    """Local values (len(ks), rows) of paired parts for several numbers of neighbors."""
+    """Local values (len(ks), rows) of paired parts for several numbers of neighbors, no NaN."""
 
     def __call__(
         self, parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None
     ) -> Array: ...
+
+
+class Surrogate(Protocol):
+    """A law like that of the data, whose information ``truth`` is known up to ``variance``."""
+
+    @property
+    def truth(self) -> float: ...
+
+    @property
+    def variance(self) -> float: ...
+
+    def draw(self, rng: np.random.Generator) -> tuple[Array, ...]: ...
 
 
 class Control(NamedTuple):
@@ -95,9 +107,8 @@ def control(
     local: Array,
     k: int,
     values: LocalValues,
-    draw: Callable[[np.random.Generator], tuple[Array, ...]],
-    truth: float,
-    truth_variance: float,
+    surrogate: Surrogate,
+    dimension: int,
     std_error: float,
     rng: np.random.Generator,
 ) -> Control:
@@ -113,29 +124,27 @@ def control(
         local: Local values of the data at k, shape (n,).
         k: Number of neighbors.
         values: Local values of any such parts.
-        draw: Draws one surrogate.
-        truth: Information of the surrogates, in nats.
-        truth_variance: Variance of the fitted truth.
+        surrogate: Samples of known information that look like the data.
+        dimension: Number of continuous columns.
         std_error: Standard error of the value, see `noise_floor`.
         rng: Source of the surrogates.
     """
     n = len(local)
-    dimension = sum(part.shape[1] for part in parts)
     far = 4 * k if 4 * k < n else None
     rows = None if n <= DRIFT_ROWS else np.sort(rng.choice(n, DRIFT_ROWS, replace=False))
     differences = [] if far is None else [_drift(parts, local, k, far, values, rows)]
     errors = []
     for _ in range(SURROGATES):
-        surrogate = draw(rng)
+        drawn = surrogate.draw(rng)
         if far is not None and rows is None:
-            near_and_far = values(surrogate, [k, far], None)
-            errors.append(float(near_and_far[0].mean()) - truth)
+            near_and_far = values(drawn, [k, far], None)
+            errors.append(float(near_and_far[0].mean()) - surrogate.truth)
             differences.append(near_and_far[0] - near_and_far[1])
         else:
-            own = values(surrogate, [k], None)[0]
-            errors.append(float(own.mean()) - truth)
+            own = values(drawn, [k], None)[0]
+            errors.append(float(own.mean()) - surrogate.truth)
             if far is not None:
-                differences.append(_drift(surrogate, own, k, far, values, rows))
+                differences.append(_drift(drawn, own, k, far, values, rows))
     bias = float(np.mean(errors))
     drift, explained, unexplained = 0.0, True, 0.0
     if differences:
@@ -145,7 +154,7 @@ def control(
         explained = bool(abs(drift) <= 3.0 * error)
         if abs(drift) > 2.5 * error:
             unexplained = abs(drift) / (4.0 ** (1.0 / dimension) - 1.0)
-    variance = max(std_error**2, truth_variance) + std_error**2 / SURROGATES
+    variance = max(std_error**2, surrogate.variance) + std_error**2 / SURROGATES
     variance += (0.25 * bias) ** 2 + unexplained**2
     return Control(std_error, bias, float(np.sqrt(variance)), drift, explained)
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, entr, gammaln, polygamma
 
+from infoest._validation import check_option
+
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -25,7 +27,7 @@ _BLOCK_ENTRIES = 2**16  # rows are hashed and compared in blocks of 512 KiB, whi
 # Public functions --------------------------------------------------------------------------------
 
 
-def discrete_entropy(counts: ArrayLike, correction: str = "miller_madow") -> float:
+def discrete_entropy(counts: ArrayLike, *, correction: str = "miller_madow") -> float:
     """Return the entropy of a discrete variable from its counts, in nats.
 
     With counts n_i of K states, m of them observed, and n = sum_i n_i:
@@ -114,7 +116,7 @@ def nsb_standard_deviation(counts: ArrayLike) -> float:
 
 
 def discrete_mutual_information(
-    x_codes: ArrayLike, y_codes: ArrayLike, correction: str = "miller_madow"
+    x_codes: ArrayLike, y_codes: ArrayLike, *, correction: str = "miller_madow"
 ) -> float:
     """Return I(X;Y) = H(X) + H(Y) - H(X,Y) of two labels, each entropy corrected, in nats.
 
@@ -163,7 +165,11 @@ def discrete_mutual_information(
 
 
 def discrete_conditional_mutual_information(
-    x_codes: ArrayLike, y_codes: ArrayLike, z_codes: ArrayLike, correction: str = "miller_madow"
+    x_codes: ArrayLike,
+    y_codes: ArrayLike,
+    z_codes: ArrayLike,
+    *,
+    correction: str = "miller_madow",
 ) -> float:
     """Return I(X;Y|Z) = H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z), each entropy corrected, in nats.
 
@@ -359,21 +365,16 @@ def _histogram(counts: NDArray[np.generic], n_states: int | None = None) -> _His
 
 
 def _entropy(histogram: _Histogram, correction: str) -> float:
-    match correction:
-        case "none":
-            return _plug_in(histogram)
-        case "miller_madow":
-            return _miller_madow(histogram)
-        case "grassberger":
-            return _grassberger(histogram)
-        case "chao_shen":
-            return _chao_shen(histogram)
-        case "shrinkage":
-            return _mixed_with_uniform(histogram, _shrinkage_intensity(histogram))
-        case "nsb":
-            return _nsb(histogram)
-        case _:
-            raise ValueError(f"correction must be one of {list(CORRECTIONS)}, got {correction!r}.")
+    check_option("correction", correction, CORRECTIONS)
+    formulas = {
+        "none": _plug_in,
+        "miller_madow": _miller_madow,
+        "grassberger": _grassberger,
+        "chao_shen": _chao_shen,
+        "shrinkage": _shrunk,
+        "nsb": _nsb,
+    }
+    return formulas[correction](histogram)
 
 
 def _joint_entropies(
@@ -425,6 +426,10 @@ def _shrinkage_intensity(histogram: _Histogram) -> float:
         return 1.0
     variance = (1.0 - histogram.multiplicities @ probabilities**2) / (n_samples - 1.0)
     return float(np.clip(variance / distance, 0.0, 1.0))
+
+
+def _shrunk(histogram: _Histogram) -> float:
+    return _mixed_with_uniform(histogram, _shrinkage_intensity(histogram))
 
 
 def _mixed_with_uniform(histogram: _Histogram, intensity: float) -> float:

@@ -118,49 +118,64 @@ def ksg_local_values(
     return np.asarray(local + terms[:, 2])
 
 
-def mixed_ksg_local_values(x: Array, y: Array, k: int) -> Array:
-    """Return local values of I(X;Y) where a side holds labels or samples repeat, in nats.
+def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
+    """Return local values of I(X;Y) where y holds labels or samples coincide, in nats.
 
-    psi(k_i) + psi(n) - psi(n_x + 1) - psi(n_y + 1) with strict counts, where labels are 0 apart if
-    equal and infinitely far otherwise. Where the k-th distance is 0, the point carries mass, and
-    the counts of coinciding samples (the sample itself included) take the place of k_i, n_x + 1
-    and n_y + 1: for discrete data this is the plug-in with digammas for logarithms.
+    psi(k) + psi(n) - psi(n_x + 1) - psi(n_y + 1) with strict counts, where labels are 0 apart if
+    equal and infinitely far otherwise. Where the k-th distance is 0 the point carries mass, and
+    the numbers of coinciding samples (the sample itself included) take the place of k, n_x + 1
+    and n_y + 1: for discrete data this is the plug-in value with digammas for logarithms.
 
     Args:
-        x: Samples (n, d_x) or codes (n,).
-        y: Samples (n, d_y) or codes (n,); not both codes.
-        k: Number of neighbors; a class with fewer members uses all of them.
+        x: Samples, shape (n, d_x).
+        y: Samples (n, d_y) or codes (n,).
+        ks: Numbers of neighbors; a class with fewer members uses all of them.
 
     Returns:
-        Local values, shape (n,); NaN for samples that are alone in their class.
+        Local values, shape (len(ks), n); NaN for samples that are alone in their class.
 
     References:
         Ross (2014), PLoS ONE 9, e87357, eq. 6.
         Gao, Kannan, Oh, Viswanath (2017), NeurIPS, Algorithm 1 (digammas in place of logarithms).
     """
     n = len(x)
-    if is_labels(y):
-        labels, points = y, x
-    elif is_labels(x):
-        labels, points = x, y
+    labels = y if is_labels(y) else None
+    if labels is None:
+        found = neighborhoods([x, y], [(0,), (1,)], ks)
+        radius, near_x, near_y = found.radius, found.counts[:, 0] + 1, found.counts[:, 1] + 1
+        used = np.broadcast_to(np.asarray(ks)[:, None], radius.shape)
+        together, alike_y = _coincidences(np.hstack([x, y])), _coincidences(y)
     else:
-        return _mixture_local_values(x, y, k)
-    class_sizes = np.bincount(labels)[labels]
-    k_of_row = np.minimum(k, class_sizes - 1)
-    local = np.full(n, np.nan)
-    # Classes lie further apart than any two points: neighbors come from the own class first.
-    separation = 2.0 * float((points.max(axis=0) - points.min(axis=0)).max())
+        members = np.bincount(labels)[labels]
+        used = np.minimum(np.asarray(ks)[:, None], members - 1)
+        radius, near_x = _within_class(x, labels, used)
+        near_y = np.broadcast_to(members, radius.shape)
+        together, alike_y = _coincidences(np.column_stack([x, labels])), members
+    massive = (radius == 0.0) & (used > 0)
+    k_here = np.where(massive, together, used)
+    inside_x = np.where(massive, _coincidences(x), near_x)
+    inside_y = np.where(massive, alike_y, near_y)
+    local = digamma(np.maximum(k_here, 1)) + digamma(n) - digamma(inside_x) - digamma(inside_y)
+    return np.asarray(np.where(used > 0, local, np.nan))
+
+
+def _within_class(x: Array, labels: Counts, used: Counts) -> tuple[Array, Counts]:
+    """Return the distance to the k-th neighbor of the own class, and how many of all are nearer.
+
+    Both have shape (len(ks), n); the count includes the sample itself.
+    """
+    # Classes lie further apart than any two points, so that neighbors come from the own class.
+    separation = 2.0 * float((x.max(axis=0) - x.min(axis=0)).max())
     apart = (labels * separation)[:, None]
-    coinciding = _coincidences(points)
-    together = _coincidences(np.hstack([points, labels[:, None].astype(np.float64)]))
-    for k_used in np.unique(k_of_row[k_of_row > 0]):
-        rows = np.flatnonzero(k_of_row == k_used)
-        found = neighborhoods([points, apart], [(0,)], [int(k_used)], rows=rows)
-        massive = found.radius[0] == 0.0
-        k_here = np.where(massive, together[rows], k_used)
-        inside = np.where(massive, coinciding[rows], found.counts[0, 0] + 1)
-        local[rows] = digamma(k_here) - digamma(inside)
-    return np.asarray(local + digamma(n) - digamma(np.maximum(class_sizes, 1)))
+    radius, near = np.zeros(used.shape), np.ones(used.shape, dtype=np.int64)
+    for k in np.unique(used[used > 0]):
+        rows = np.flatnonzero((used == k).any(axis=0))
+        found = neighborhoods([x, apart], [(0,)], [int(k)], rows=rows)
+        for i in range(len(used)):
+            here = used[i, rows] == k
+            radius[i, rows[here]] = found.radius[0, here]
+            near[i, rows[here]] = found.counts[0, 0, here] + 1
+    return radius, near
 
 
 def kozachenko_leonenko(x: npt.ArrayLike, *, k: int = 5, weighted: bool = False) -> float:
@@ -290,16 +305,6 @@ def divergence_local_values(x: Array, y: Array, k: int) -> Array:
             "defined where a point has mass."
         )
     return np.asarray(x.shape[1] * np.log(other / own) + np.log(len(y) / (len(x) - 1)))
-
-
-def _mixture_local_values(x: Array, y: Array, k: int) -> Array:
-    n = len(x)
-    found = neighborhoods([x, y], [(0,), (1,)], [k])
-    massive = found.radius[0] == 0.0
-    k_here = np.where(massive, _coincidences(np.hstack([x, y])), k)
-    inside_x = np.where(massive, _coincidences(x), found.counts[0, 0] + 1)
-    inside_y = np.where(massive, _coincidences(y), found.counts[0, 1] + 1)
-    return np.asarray(digamma(k_here) + digamma(n) - digamma(inside_x) - digamma(inside_y))
 
 
 def _coincidences(points: Array) -> Counts:

@@ -148,13 +148,13 @@ class ClassSurrogate:
         variance = float(local.var()) / n + (len(sizes) - 1) * d / (2.0 * n**2)
         return cls(points, labels, truth, variance, centers, roots)
 
-    def draw(self, rng: np.random.Generator) -> Array:
-        """Return one surrogate of the points, row i still of class ``labels[i]``."""
+    def draw(self, rng: np.random.Generator) -> tuple[Array, Codes]:
+        """Return one surrogate of the points, and the labels as they are."""
         normal = rng.standard_normal(self.points.shape)
         sample = self.centers[self.labels] + np.einsum(
             "nij,nj->ni", self.roots[self.labels], normal
         )
-        return _rank_matched(sample, self.points)
+        return _rank_matched(sample, self.points), self.labels
 
 
 def _class_log_ratio(
