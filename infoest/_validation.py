@@ -211,7 +211,7 @@ def read_data(
         else:
             arrays[name] = as_samples(name, value)
             bad[name] = ~np.isfinite(arrays[name]).all(axis=1)
-            if _holds_integers(value):
+            if holds_integers(value):
                 cautions.append(_integers(name))
     if paired:
         _check_paired(arrays)
@@ -228,6 +228,34 @@ def read_data(
         tuple(cautions),
         _device(*data.values()),
     )
+
+
+def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str, Array]:
+    """Check time series of one length and return them by name, shape (n, d), None left out.
+
+    Integers stay integers, so that a method for labels can read them and others say what they did.
+
+    Args:
+        data: Argument name to data.
+        constant: Whether constant series are a valid input.
+
+    Raises:
+        TypeError: If a series is not numeric.
+        ValueError: For different lengths, missing values, too few rows or constant columns.
+    """
+    given = {name: value for name, value in data.items() if value is not None}
+    arrays = {name: as_samples(name, value) for name, value in given.items()}
+    _check_paired(arrays)
+    bad = {name: ~np.isfinite(array).all(axis=1) for name, array in arrays.items()}
+    _without_missing(arrays, bad, "raise", True)
+    for name, array in arrays.items():
+        _check_rows(name, array)
+        if not constant:
+            _check_varies(name, array)
+    return {
+        name: array.astype(np.int64) if holds_integers(given[name]) else array
+        for name, array in arrays.items()
+    }
 
 
 def shares_a_column(x: Array, y: Array) -> bool:
@@ -253,7 +281,7 @@ def shares_a_column(x: Array, y: Array) -> bool:
 
 _NAME_LABELS = "Name the side that holds labels: discrete='x', 'y' or 'both'."
 _REAL = "Pass real numbers, for instance real and imaginary parts as columns."
-_FINITE = "Pass missing='drop' to leave those rows out."
+_FINITE = "Drop those rows (missing='drop' where there is one) or fill them in."
 
 
 def _as_array(name: str, data: object) -> npt.NDArray[Any]:
@@ -354,7 +382,7 @@ def _missing_labels(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return np.zeros(len(column), dtype=bool)
 
 
-def _holds_integers(data: object) -> bool:
+def holds_integers(data: object) -> bool:
     """Return whether the caller's data are integers or booleans, in any of its containers."""
     dtype = getattr(data, "dtype", None)
     if dtype is None and hasattr(data, "dtypes"):  # a table: every column counts

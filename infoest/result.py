@@ -26,6 +26,7 @@ class Raw:
         cautions: Reasons to doubt the value.
         info: Further numbers, JSON-plain.
         quantity: What was measured, where it differs from the estimator's own.
+        method: Name of the estimator that gave the value, where it is not the one asked.
     """
 
     value: float
@@ -34,6 +35,7 @@ class Raw:
     cautions: tuple[Caution, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
     quantity: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -139,7 +139,7 @@ class Estimator(ABC):
             unit=self.unit,
             quantity=raw.quantity or self.quantity,
             n_samples=n_samples,
-            method=METHODS.name_of(self),
+            method=raw.method or METHODS.name_of(self),
             std_error=None if raw.std_error is None else float(raw.std_error),
             interval=interval,
             confidence=None if interval is None else confidence,
@@ -201,7 +201,7 @@ class MutualInformationEstimator(Estimator):
         pairs = self._read(x, y, z, discrete, missing)
         ask = self._ask(pairs, confidence, n_permutations, block)
         raw = self._estimate(pairs.x, pairs.y, pairs.z, ask)
-        p_value = self._p_value(pairs, raw.value, n_permutations, ask) if n_permutations else None
+        p_value = self._p_value(pairs, raw, n_permutations, ask) if n_permutations else None
         cautions = pairs.cautions
         if ask.autocorrelated:
             cautions = (*cautions, _autocorrelated(ask.autocorrelation))
@@ -256,10 +256,10 @@ class MutualInformationEstimator(Estimator):
         rng = generator(self.random_state)
         factor = 1.0
         if _measures_autocorrelation(block) and (confidence is not None or n_permutations):
-            factor = _autocorrelation(pairs.x, pairs.y)
+            factor = _autocorrelation(pairs.x, pairs.y, pairs.z)
         return Ask(confidence, factor, rng, pairs.device)
 
-    def _p_value(self, pairs: Pairs, observed: float, n_permutations: int, ask: Ask) -> float:
+    def _p_value(self, pairs: Pairs, raw: Raw, n_permutations: int, ask: Ask) -> float:
         if pairs.z is not None:
             raise ValueError(
                 f"n_permutations must be 0 with a condition z, got {n_permutations}. Permuting "
@@ -271,7 +271,7 @@ class MutualInformationEstimator(Estimator):
         if self.window_counts and one_column:
             return window_p_value(x, y, orders)
         return permutation_p_value(
-            observed,
+            raw.value,
             lambda order: self._estimate(x, y[order], None, ask.value_only()).value,
             orders,
         )
@@ -411,8 +411,15 @@ def _measures_autocorrelation(block: int | None) -> bool:
     return False
 
 
-def _autocorrelation(x: Array, y: Array) -> float:
+def _autocorrelation(x: Array, y: Array, z: Array | None = None) -> float:
     columns_x, columns_y = _as_columns(x), _as_columns(y)
+    if z is not None:
+        # What the condition explains does not vary: only the residuals count.
+        given = np.column_stack([np.ones(len(z)), _as_columns(z)])
+        columns_x, columns_y = (
+            _as_columns(side - given @ np.linalg.lstsq(given, side, rcond=None)[0])
+            for side in (columns_x, columns_y)
+        )
     if columns_x.shape[1] == 0 or columns_y.shape[1] == 0:
         return 1.0
     return autocorrelation_factor(columns_x, columns_y)

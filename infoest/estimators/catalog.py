@@ -66,7 +66,7 @@ class Methods(Mapping[str, type]):
 
     Example:
         >>> METHODS["ksg"](k=3)
-        KSG(k=3, algorithm=1, standardize=True, random_state=0)
+        KSG(random_state=0, k=3, algorithm=1, standardize=True, theiler=0)
         >>> METHODS.entry("ksg").kind
         'mutual_information'
         >>> METHODS.names("divergence")

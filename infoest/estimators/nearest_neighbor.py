@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +53,7 @@ class KSG(MutualInformationEstimator):
         algorithm: 1 counts inside a cube, 2 inside a hyper-rectangle (not with z).
         standardize: Give every column mean 0 and variance 1 first, which makes the value
             independent of units.
+        theiler: Rows at most this far apart in time are not counted as neighbors of each other.
         random_state: Seed of surrogates, of spread ties and of permutations.
 
     Note:
@@ -79,6 +80,7 @@ class KSG(MutualInformationEstimator):
     k: int = 5
     algorithm: int = 1
     standardize: bool = True
+    theiler: int = 0
 
     def pointwise(self, x: object, y: object) -> Array:
         """Return the local value of every sample in nats, shape (n,); their mean is the estimate."""
@@ -99,7 +101,9 @@ class KSG(MutualInformationEstimator):
         cautions += _too_many_columns(len(x), sum(part.shape[1] for part in parts))
         if ask.confidence is None:
             return Raw(value, cautions=cautions)
-        std_error = noise_floor(parts, local, self.k, self._mean, ask.rng)
+        # Random parts and surrogates have no order in time: a Theiler window means nothing there.
+        timeless = replace(self, theiler=0)
+        std_error = noise_floor(parts, local, self.k, timeless._mean, ask.rng)
         surrogate = CopulaSurrogate.of_pair(*parts)
         if surrogate is None:
             return Raw(value, std_error, None, (*cautions, _no_control()))
@@ -114,12 +118,20 @@ class KSG(MutualInformationEstimator):
         check_int("k", self.k, low=1, high=n - 1, remedy=f"There are {n} samples.")
         check_option("algorithm", self.algorithm, (1, 2) if len(parts) == 2 else (1,))
         check_bool("standardize", self.standardize)
+        most = (n - 2 - 4 * self.k) // 2
+        check_int("theiler", self.theiler, low=0, high=max(most, 0), remedy=f"n is {n}.")
         return tuple(standardized(part) for part in parts) if self.standardize else parts
 
     def _local(self, parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
         x, y, *z = parts
         return ksg_local_values(
-            x, y, ks, z=z[0] if z else None, algorithm=self.algorithm, rows=rows
+            x,
+            y,
+            ks,
+            z=z[0] if z else None,
+            algorithm=self.algorithm,
+            theiler=self.theiler,
+            rows=rows,
         )
 
     def _mean(self, parts: tuple[Array, ...]) -> float:

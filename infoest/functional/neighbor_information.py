@@ -72,6 +72,7 @@ def ksg_local_values(
     *,
     z: Array | None = None,
     algorithm: int = 1,
+    theiler: int = 0,
     rows: Counts | None = None,
 ) -> Array:
     """Return the local values whose mean is the estimate of I(X;Y) or I(X;Y|Z), in nats.
@@ -84,6 +85,7 @@ def ksg_local_values(
         ks: Numbers of neighbors; one search serves them all.
         z: Condition, shape (n, d_z), or None.
         algorithm: 1 or 2.
+        theiler: Samples at most this many rows away are no neighbors of each other.
         rows: Only the local values of these samples.
 
     Returns:
@@ -101,7 +103,9 @@ def ksg_local_values(
         raise ValueError("algorithm must be 1 with a condition z, got 2.")
     parts = [x, y] if z is None else [x, y, z]
     subspaces = [(0,), (1,)] if z is None else [(0, 2), (1, 2), (2,)]
-    found = neighborhoods(parts, subspaces, ks, rows=rows, rectangle=rectangle)
+    found = neighborhoods(
+        parts, subspaces, ks, rows=rows, rectangle=rectangle, theiler=theiler
+    )
     k = np.asarray(ks)[:, None]
     # Without ties the k - 1 nearer neighbors lie strictly inside in every subspace.
     tied = found.radius == 0.0 if rectangle else (found.counts < k[:, None] - 1).any(axis=1)
@@ -114,7 +118,9 @@ def ksg_local_values(
     terms = digamma(np.maximum(found.counts, 1) if rectangle else found.counts + 1)
     local = digamma(k) - (1.0 / k if rectangle else 0.0) - terms[:, 0] - terms[:, 1]
     if z is None:
-        return np.asarray(local + digamma(n))
+        asked = np.arange(n) if rows is None else rows
+        near = np.minimum(asked, theiler) + np.minimum(n - 1 - asked, theiler)
+        return np.asarray(local + digamma(n - near))
     return np.asarray(local + terms[:, 2])
 
 

@@ -47,6 +47,7 @@ def neighborhoods(
     *,
     rows: Counts | None = None,
     rectangle: bool = False,
+    theiler: int = 0,
     method: str = "auto",
 ) -> Neighborhoods:
     """Find the k-th neighbor in the joint space and count neighbors in subspaces, in max norm.
@@ -58,7 +59,9 @@ def neighborhoods(
         rows: Query only these samples (all n by default), shape (q,).
         rectangle: Count the samples no further than the furthest of the k neighbors in that
             subspace, instead of those strictly inside the joint distance.
-        method: ``"tree"``, ``"pairs"``, or ``"auto"`` for the faster one (`pairs_are_faster`).
+        theiler: Samples at most this many rows away are no neighbors and are not counted.
+        method: ``"tree"``, ``"pairs"``, or ``"auto"`` for the faster one (`pairs_are_faster`); a
+            Theiler window always takes pairs.
 
     Returns:
         The radii and the counts, exact in float64 whatever the method.
@@ -67,9 +70,11 @@ def neighborhoods(
     if rows is None:
         rows = np.arange(n)
     if method == "auto":
-        method = "pairs" if pairs_are_faster(n, sum(part.shape[1] for part in parts)) else "tree"
-    find = _by_pairs if method == "pairs" else _by_tree
-    return find(parts, subspaces, np.asarray(ks), rows, rectangle)
+        dimension = sum(part.shape[1] for part in parts)
+        method = "pairs" if theiler > 0 or pairs_are_faster(n, dimension) else "tree"
+    if method == "tree":
+        return _by_tree(parts, subspaces, np.asarray(ks), rows, rectangle)
+    return _by_pairs(parts, subspaces, np.asarray(ks), rows, rectangle, theiler)
 
 
 def pairs_are_faster(n: int, dimension: int) -> bool:
@@ -205,8 +210,9 @@ def _by_pairs(
     ks: Counts,
     rows: Counts,
     rectangle: bool,
+    theiler: int,
 ) -> Neighborhoods:
-    scan = _PairScan(parts, subspaces, ks, rectangle)
+    scan = _PairScan(parts, subspaces, ks, rectangle, theiler)
     radius = np.empty((len(ks), len(rows)))
     counts = np.empty((len(ks), len(subspaces), len(rows)), dtype=np.int64)
     height = max(1, min(BLOCK_PAIRS // scan.n, 64, len(rows)))
@@ -247,7 +253,12 @@ class _PairScan:
     """
 
     def __init__(
-        self, parts: Sequence[Array], subspaces: Sequence[Subspace], ks: Counts, rectangle: bool
+        self,
+        parts: Sequence[Array],
+        subspaces: Sequence[Subspace],
+        ks: Counts,
+        rectangle: bool,
+        theiler: int,
     ) -> None:
         self.n = len(parts[0])
         self.parts = [part - 0.5 * (part.max(axis=0) + part.min(axis=0)) for part in parts]
@@ -264,6 +275,13 @@ class _PairScan:
         self.subspaces = subspaces
         self.ks = ks
         self.rectangle = rectangle
+        self.offsets = np.arange(-theiler, theiler + 1)
+
+    def excluded(self, rows: Counts) -> tuple[Counts, Counts]:
+        """Return (row, column) of the samples that are no neighbors: itself, the Theiler window."""
+        columns = rows[:, None] + self.offsets
+        row, offset = np.nonzero((columns >= 0) & (columns < self.n))
+        return row, columns[row, offset]
 
     def block(self, rows: Counts, buffers: _Buffers) -> tuple[Array, Counts]:
         """Return radii (len(ks), m) and counts (len(ks), len(subspaces), m) of m rows."""
@@ -273,7 +291,8 @@ class _PairScan:
         for part, out in zip(self.coarse, distances, strict=True):
             _max_norm(part, rows, out, scratch)
         np.maximum.reduce(distances, axis=0, out=joint)
-        joint[np.arange(m), rows] = np.inf
+        excluded = self.excluded(rows)
+        joint[excluded] = np.inf
         which, candidates = self._candidates(joint, rows, buffers.sure[:m])
         radius, reach = self._nearest(rows, which, candidates)
         counts = np.empty((len(self.ks), len(self.subspaces), m), dtype=np.int64)
@@ -283,7 +302,7 @@ class _PairScan:
                 coarse = np.maximum.reduce(distances[list(subspace)], axis=0, out=scratch)
             for i in range(len(self.ks)):
                 limit = reach[i, s] if self.rectangle else radius[i]
-                counts[i, s] = self._count(coarse, subspace, rows, limit, buffers)
+                counts[i, s] = self._count(coarse, subspace, rows, excluded, limit, buffers)
         return radius, counts
 
     def _margin(self, rows: Counts, distance: Array) -> Array:
@@ -327,18 +346,18 @@ class _PairScan:
         coarse: npt.NDArray[np.float32],
         subspace: Subspace,
         rows: Counts,
+        excluded: tuple[Counts, Counts],
         limit: Array,
         buffers: _Buffers,
     ) -> Counts:
-        """Count pairs inside the limit (at it, too, for rectangles), the row itself left out."""
+        """Count pairs inside the limit (at it, too, for rectangles)."""
         m = len(rows)
         scaled = limit * self.unit
         margin = self._margin(rows, scaled)
         sure, maybe = buffers.sure[:m], buffers.maybe[:m]
         np.less(coarse, _rounded_down(scaled - margin)[:, None], out=sure)
         np.less_equal(coarse, _rounded_up(scaled + margin)[:, None], out=maybe)
-        sure[np.arange(m), rows] = False
-        maybe[np.arange(m), rows] = False
+        sure[excluded] = maybe[excluded] = False
         counts = np.array([np.count_nonzero(row) for row in sure], dtype=np.int64)
         np.not_equal(sure, maybe, out=maybe)
         flat = np.flatnonzero(maybe)

@@ -626,8 +626,8 @@ def test_bad_counts(counts, error, message, correction):
 
 def test_unknown_correction():
     message = (
-        r"correction must be one of \['none', 'miller_madow', 'grassberger', 'chao_shen', "
-        r"'shrinkage', 'nsb'\], got 'x'\."
+        r"correction must be one of \['chao_shen', 'grassberger', 'miller_madow', 'none', "
+        r"'nsb', 'shrinkage'\], got 'x'\."
     )
     with pytest.raises(ValueError, match=message):
         discrete_entropy([1, 2], correction="x")

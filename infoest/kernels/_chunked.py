@@ -1,0 +1,34 @@
+"""Backend that holds one block of rows of the matrix of pairs at a time."""
+
+import torch
+from torch import Tensor
+
+from . import _dense
+from .formulas import Formula
+
+# Pairs in a block: 2 MB of float64 stay in the cache; 2**16 to 2**20 are as fast, 2**22 is not.
+BLOCK_PAIRS = 2**18
+
+
+def logsumexp(
+    x: Tensor,
+    y: Tensor,
+    formula: Formula,
+    *,
+    weights: Tensor | None = None,
+    exclude_self: bool = False,
+) -> Tensor:
+    """Return log sum_j w_j k(x_i, y_j), shape (n,), as the dense backend does."""
+    rows = max(1, BLOCK_PAIRS // len(y))
+    blocks = [
+        _dense.logsumexp(
+            x[first : first + rows],
+            y,
+            formula,
+            weights=weights,
+            exclude_self=exclude_self,
+            first=first,
+        )
+        for first in range(0, len(x), rows)
+    ]
+    return torch.cat(blocks)
