@@ -210,7 +210,7 @@ def read_data(
             arrays[name], bad[name] = as_labels(name, value)
         else:
             arrays[name] = as_samples(name, value)
-            bad[name] = ~np.isfinite(arrays[name]).all(axis=1)
+            bad[name] = _incomplete(arrays[name])
             if holds_integers(value):
                 cautions.append(_integers(name))
     if paired:
@@ -246,8 +246,7 @@ def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str,
     given = {name: value for name, value in data.items() if value is not None}
     arrays = {name: as_samples(name, value) for name, value in given.items()}
     _check_paired(arrays)
-    bad = {name: ~np.isfinite(array).all(axis=1) for name, array in arrays.items()}
-    _without_missing(arrays, bad, "raise", True)
+    _without_missing(arrays, {name: _incomplete(array) for name, array in arrays.items()}, "raise")
     for name, array in arrays.items():
         _check_rows(name, array)
         if not constant:
@@ -415,11 +414,16 @@ def _check_paired(arrays: dict[str, Array]) -> None:
             )
 
 
+def _incomplete(array: Array) -> npt.NDArray[np.bool_]:
+    """Return which rows hold NaN or infinity, shape (n,)."""
+    return np.logical_not(np.isfinite(array).all(axis=1, keepdims=True)[:, 0])
+
+
 def _without_missing(
     arrays: dict[str, Array],
     bad: dict[str, npt.NDArray[np.bool_]],
     missing: str,
-    paired: bool,
+    paired: bool = True,
 ) -> tuple[dict[str, Array], list[Caution]]:
     """Refuse or drop rows with missing values, together where the rows are paired."""
     if not any(mask.any() for mask in bad.values()):
@@ -431,11 +435,11 @@ def _without_missing(
         what = "missing labels" if is_labels(array) else "NaN or infinite entries"
         raise ValueError(_sentence(name, "be finite", f"{count} {what}", _FINITE))
     if paired:
-        together = np.logical_or.reduce(list(bad.values()))
-        bad = dict.fromkeys(bad, together)
+        together = np.stack(list(bad.values())).any(axis=0)
+        bad = {name: together for name in bad}
     kept = {name: array[~bad[name]] for name, array in arrays.items()}
-    n_dropped = int(together.sum()) if paired else int(sum(mask.sum() for mask in bad.values()))
-    n_rows = len(next(iter(bad.values()))) if paired else sum(map(len, bad.values()))
+    masks = [together] if paired else list(bad.values())
+    n_dropped, n_rows = int(sum(mask.sum() for mask in masks)), sum(map(len, masks))
     sentence = (
         f"{n_dropped} of {n_rows} rows held NaN or infinite entries and were left out. "
         "If values are not missing at random, the estimate describes the complete rows only."

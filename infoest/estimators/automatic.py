@@ -108,18 +108,14 @@ class Auto(MutualInformationEstimator):
         side = "x" if is_labels(x) else "y"
         return _chosen(raw, "mixed_ksg", f"{side} holds labels", {"mixed_ksg": raw})
 
-    def _against_neighbors(
-        self, x: Array, y: Array, z: Array | None, ask: Ask, copula: Raw
-    ) -> Raw:
+    def _against_neighbors(self, x: Array, y: Array, z: Array | None, ask: Ask, copula: Raw) -> Raw:
         parts = (x, y, np.zeros((len(x), 0)) if z is None else z)
         rows = self._rows(len(x), sum(part.shape[1] for part in parts), ask.rng)
         shown = [part if rows is None else part[rows] for part in parts]
         # The comparison needs the standard error even where no interval is wanted.
         asked = replace(ask, confidence=ask.confidence or 0.95)
         estimator = KSG(k=min(KSG.k, len(shown[0]) - 1))
-        neighbors = estimator._estimate(
-            shown[0], shown[1], None if z is None else shown[2], asked
-        )
+        neighbors = estimator._estimate(shown[0], shown[1], None if z is None else shown[2], asked)
         bias = float(neighbors.info.get("bias_of_surrogates", 0.0))
         error = float(neighbors.std_error or 0.0) * np.sqrt(1.5)
         gap = neighbors.value - bias - copula.value

@@ -111,13 +111,11 @@ class Estimator(ABC):
 
     def copy(self) -> Self:
         """Return an unfitted estimator with the same parameters; nested ones are copied, too."""
-        params = self.get_params(deep=False)
-        return type(self)(
-            **{
-                name: value.copy() if isinstance(value, Estimator) else value
-                for name, value in params.items()
-            }
-        )
+        params: dict[str, Any] = {
+            name: value.copy() if isinstance(value, Estimator) else value
+            for name, value in self.get_params(deep=False).items()
+        }
+        return type(self)(**params)
 
     def _wrap(
         self,

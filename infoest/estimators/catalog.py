@@ -109,6 +109,7 @@ class Methods(Mapping[str, type]):
             ValueError: If the name is unknown or of another kind.
             TypeError: If ``method`` is neither a name nor an estimator.
         """
+        estimator: Any
         if isinstance(method, str):
             check_option("method", method, self.names(kind))
             estimator = self[method]()
@@ -119,9 +120,10 @@ class Methods(Mapping[str, type]):
             )
         else:
             estimator = method
-            if getattr(estimator, "kind", kind) != kind:
+            other = getattr(method, "kind", kind)
+            if other != kind:
                 raise ValueError(
-                    f"method must estimate {kind}, got {method!r} for {estimator.kind}. "
+                    f"method must estimate {kind}, got {method!r} for {other}. "
                     f"Names: {', '.join(self.names(kind))}."
                 )
         if random_state is None:

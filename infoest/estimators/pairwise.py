@@ -82,7 +82,7 @@ def _columns(data: object, discrete: Sequence[str | int]) -> tuple[tuple[str, ..
         table: Any = data
         found = [table[name] for name in table.columns]
     else:
-        array: Any = data.detach().cpu() if hasattr(data, "detach") else data  # type: ignore
+        array: Any = data.detach().cpu() if hasattr(data, "detach") else data
         array = np.asarray(array)
         if array.ndim != 2:
             raise ValueError(
@@ -179,4 +179,3 @@ def _gathered(
         )
         for code, where in concerned.items()
     )
-

@@ -116,9 +116,7 @@ def transfer_entropy(
     return replace(found, quantity="transfer_entropy", p_value=p_value, info=info)
 
 
-def _embedded(
-    series: dict[str, Array], lag: int, history: int
-) -> tuple[Array, Array, Array]:
+def _embedded(series: dict[str, Array], lag: int, history: int) -> tuple[Array, Array, Array]:
     """Return the target's next value, the source's past, and what is conditioned on."""
     first = lag + history - 1
     n = len(series["target"])

@@ -2,9 +2,9 @@
 
 import math
 
-import torch
 from torch import Tensor
 
+from infoest.kernels._samples import check_samples
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.kernels.reductions import log_kernel_sum
 
@@ -38,36 +38,10 @@ def kde_log_density(
         >>> round(kde_log_density(points, points, bandwidth=1.0).exp().item(), 4)
         0.3989
     """
+    check_samples(points=points, queries=queries)
     width = resolve_bandwidth(bandwidth, points)
     log_sum = log_kernel_sum(queries, points, bandwidth=width, exclude_self=exclude_self)
     n_summed = len(points) - exclude_self
     log_widths = width.log().expand(points.shape[1]).sum()
     log_norm = math.log(n_summed) + 0.5 * points.shape[1] * math.log(2.0 * math.pi) + log_widths
     return log_sum - log_norm.to(log_sum.dtype)
-
-
-def smoothing_bias(covariance: Tensor, bandwidth: Tensor) -> Tensor:
-    """Return by how much smoothing raises a kernel estimate of a normal law's entropy, in nats.
-
-    A kernel estimate is the cross-entropy of the law and the smoothed law; for N(0, S) the excess
-    is KL(N(0, S) || N(0, S + H)) with H the diagonal of squared bandwidths.
-
-    Args:
-        covariance: S, shape (d, d), positive semidefinite.
-        bandwidth: Standard deviation of the kernel, shape () or (d,).
-
-    Returns:
-        Scalar, never negative; infinite for a singular S.
-
-    Example:
-        >>> import torch
-        >>> round(smoothing_bias(torch.eye(1), torch.tensor(1.0)).item(), 4)  # (log 2 - 1/2) / 2
-        0.0966
-    """
-    smoothed = covariance + torch.diag(bandwidth.square().expand(len(covariance)))
-    # S relative to the smoothed S, whose eigenvalues are in [0, 1].
-    root = torch.linalg.cholesky(smoothed)
-    half = torch.linalg.solve_triangular(root, covariance, upper=False)
-    relative = torch.linalg.solve_triangular(root, half.T, upper=False)
-    ratios = torch.linalg.eigvalsh(relative).clamp(0.0, 1.0)
-    return 0.5 * (ratios - 1.0 - ratios.log()).sum()

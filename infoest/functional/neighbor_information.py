@@ -103,9 +103,7 @@ def ksg_local_values(
         raise ValueError("algorithm must be 1 with a condition z, got 2.")
     parts = [x, y] if z is None else [x, y, z]
     subspaces = [(0,), (1,)] if z is None else [(0, 2), (1, 2), (2,)]
-    found = neighborhoods(
-        parts, subspaces, ks, rows=rows, rectangle=rectangle, theiler=theiler
-    )
+    found = neighborhoods(parts, subspaces, ks, rows=rows, rectangle=rectangle, theiler=theiler)
     k = np.asarray(ks)[:, None]
     # Without ties the k - 1 nearer neighbors lie strictly inside in every subspace.
     tied = found.radius == 0.0 if rectangle else (found.counts < k[:, None] - 1).any(axis=1)

@@ -186,18 +186,16 @@ class _Counter:
 
     def __init__(self, points: Array, threads: int) -> None:
         self.threads = threads
-        self.one_column = points.shape[1] == 1
-        self.sorted_values = np.sort(points[:, 0]) if self.one_column else None
-        self.tree = None if self.one_column else cKDTree(points)
+        self.index = np.sort(points[:, 0]) if points.shape[1] == 1 else cKDTree(points)
 
     def count(self, centers: Array, radii: Array, *, closed: bool) -> Counts:
-        if self.tree is None:
-            return count_in_columns(self.sorted_values, centers[:, 0], radii, closed)
+        """Return how many points, the center included, lie inside (or at) each radius."""
+        if isinstance(self.index, np.ndarray):
+            return count_in_columns(self.index, centers[:, 0], radii, closed)
         reach = radii if closed else np.nextafter(radii, 0.0)
-        found = self.tree.query_ball_point(
+        found = self.index.query_ball_point(
             centers, reach, p=np.inf, workers=self.threads, return_length=True
         )
-        # A ball of radius 0 that should be open still holds its own center.
         return np.asarray(found, dtype=np.int64)
 
 

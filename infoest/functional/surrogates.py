@@ -127,8 +127,8 @@ class ClassSurrogate:
             return None
         scores = standardized(normal_scores(points))
         sizes = np.bincount(labels)
-        centers = np.stack([np.bincount(labels, column) for column in scores.T], axis=1)
-        centers /= sizes[:, None]
+        sums = np.stack([np.bincount(labels, column) for column in scores.T], axis=1)
+        centers = sums / sizes[:, None]
         residuals = scores - centers[labels]
         pooled = residuals.T @ residuals / n
         roots = np.empty((len(sizes), d, d))

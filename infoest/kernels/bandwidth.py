@@ -10,6 +10,8 @@ from torch import Tensor
 
 from infoest._validation import check_number, check_option
 
+from ._samples import check_samples
+
 Bandwidth: TypeAlias = str | float | Sequence[float] | npt.NDArray[Any] | Tensor
 """Name of a rule, the standard deviation of the Gaussian kernel, or one per column."""
 
@@ -50,6 +52,8 @@ def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor) -> Tensor:
         >>> resolve_bandwidth(0.5, x).item()
         0.5
     """
+    for sample in samples:
+        check_samples(samples=sample)
     if isinstance(bandwidth, str):
         check_option("bandwidth", bandwidth, RULES, "Or pass a number or one number per column.")
         with torch.no_grad():

@@ -6,6 +6,7 @@ from torch import Tensor
 from infoest._validation import check_option
 
 from . import _chunked, _dense
+from ._samples import check_samples, result_dtype
 from .bandwidth import Bandwidth, resolve_bandwidth
 from .formulas import Formula, gaussian
 
@@ -57,7 +58,9 @@ def log_kernel_sum(
         tensor([-2., -2.])
     """
     check_option("backend", backend, ("auto", *BACKENDS))
-    _check_samples(x, y, exclude_self)
+    check_samples(x=x, y=y)
+    if exclude_self:
+        _check_pairs_off_diagonal(x, y)
     if isinstance(bandwidth, str):
         raise TypeError(
             f"bandwidth must be a number or one number per column, got {bandwidth!r}. "
@@ -66,48 +69,33 @@ def log_kernel_sum(
     width = resolve_bandwidth(bandwidth, y)
     # The kernel does not depend on the center, hence no gradient through it.
     center = y.detach().double().mean(dim=0)
-    scaled_x, scaled_y = _scaled("x", x, center, width), _scaled("y", y, center, width)
     if weights is not None:
         weights = _checked_weights(weights, y, exclude_self)
     if backend == "auto":
         backend = "dense" if len(x) * len(y) <= DENSE_PAIRS else "chunked"
     sums = BACKENDS[backend].logsumexp(
-        scaled_x, scaled_y, formula, weights=weights, exclude_self=exclude_self
+        _scaled(x, center, width),
+        _scaled(y, center, width),
+        formula,
+        weights=weights,
+        exclude_self=exclude_self,
     )
-    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-    return sums.to(dtype)
+    return sums.to(result_dtype(x, y))
 
 
-def _check_samples(x: Tensor, y: Tensor, exclude_self: bool) -> None:
-    for name, sample in (("x", x), ("y", y)):
-        if not isinstance(sample, Tensor) or not sample.is_floating_point():
-            shown = sample.dtype if isinstance(sample, Tensor) else type(sample).__name__
-            raise TypeError(f"{name} must be a floating-point tensor, got {shown}.")
-        if sample.ndim != 2 or not sample.numel():
-            raise ValueError(
-                f"{name} must have shape (n_samples, n_features), none of them 0, "
-                f"got {tuple(sample.shape)}. Give one feature as {name}[:, None]."
-            )
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"x and y must have the same number of columns, got {x.shape[1]} and {y.shape[1]}."
-        )
-    if x.device != y.device:
-        raise ValueError(f"x and y must be on one device, got {x.device} and {y.device}.")
-    if exclude_self and (len(x) != len(y) or len(x) < 2):
+def _check_pairs_off_diagonal(x: Tensor, y: Tensor) -> None:
+    if len(x) != len(y) or len(x) < 2:
         raise ValueError(
             "x and y must have equal lengths of at least 2 with exclude_self=True, "
             f"got {len(x)} and {len(y)}."
         )
 
 
-def _scaled(name: str, sample: Tensor, center: Tensor, width: Tensor) -> Tensor:
-    if not bool(torch.isfinite(sample).all()):
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
+def _scaled(sample: Tensor, center: Tensor, width: Tensor) -> Tensor:
     scaled = (sample.double() - center) / width
     if not bool((scaled.detach().abs() < LARGEST).all()):
         raise ValueError(
-            f"bandwidth must be at least {1 / LARGEST:g} times the range of {name}, "
+            f"bandwidth must be at least {1 / LARGEST:g} times the range of the samples, "
             f"got {width.detach().min().item():g}."
         )
     return scaled

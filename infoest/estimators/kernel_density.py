@@ -1,0 +1,353 @@
+"""Entropy and mutual information from leave-one-out Gaussian kernel densities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from infoest._cautions import Caution
+from infoest._validation import Array, Codes, is_labels, standardized
+from infoest.functional.control_variate import SURROGATES, Control, Surrogate
+from infoest.functional.kde import kde_log_density
+from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
+from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
+from infoest.result import Raw
+
+from .base import Ask, EntropyEstimator, MutualInformationEstimator
+
+# Local values share their neighbors: their spread understates the error of the mean by 1.0 to
+# 1.4 (normal data, rho 0 to .9, n = 50 to 1000, 1 to 5 columns a side).
+LOCAL_SPREAD = 1.2
+# Kernel sum over the others, 1 for a coinciding one, that a typical sample must reach.
+FEWEST_NEIGHBORS = 2.0
+# Share of the variance of the local values that the three most extreme ones may have.
+LARGEST_SHARE = 0.9
+
+
+@dataclass(kw_only=True, eq=False)
+class KDEEntropy(EntropyEstimator):
+    """Differential entropy from a leave-one-out Gaussian kernel density, in nats.
+
+    H = -mean_i log p_i(x_i), p_i the density of all samples but the i-th. Columns are
+    standardized first and their scales added back: H(a X) = H(X) + d log a.
+
+    Args:
+        bandwidth: ``"silverman"`` (a factor times the standard deviation of each column), or
+            the standard deviation of the kernel in the units of the data, a number or one per
+            column; ``"median"`` distance of the standardized columns oversmooths.
+        random_state: Seed of the surrogates.
+
+    Note:
+        The expected value is the cross-entropy of the data's law and its smoothed version, above
+        the entropy: smoothing and few neighbors bias it up, more so for correlated columns and
+        sharp edges. The interval is normal; in two and more dimensions it is centered on the
+        value less the bias measured on surrogates with a Gaussian copula and the data's own
+        columns. It does not know the bias of other dependence, nor that within a column.
+
+    References:
+        Ahmad, Lin (1976), IEEE Trans. Inf. Theory 22, 372.
+        Beirlant, Dudewicz, Gyorfi, van der Meulen (1997), Int. J. Math. Stat. Sci. 6, 17.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).standard_normal(2000)
+        >>> e = KDEEntropy().estimate(x)
+        >>> bool(e.interval[0] < 0.5 * np.log(2 * np.pi * np.e) < e.interval[1])
+        True
+    """
+
+    bandwidth: Bandwidth = "silverman"
+
+    def _estimate(self, x: Array, ask: Ask) -> Raw:
+        data = _Standardized.of(x, self.bandwidth)
+
+        def local_of(columns: Array, widths: Array = data.widths) -> Array:
+            return -_log_density(columns, widths, ask.device)
+
+        local = local_of(data.columns)
+        cautions, info = _quality(-local, local, data)
+        white = float(local.mean())
+        value = white + float(np.log(data.scales).sum())
+        if ask.confidence is None:
+            return Raw(value, cautions=cautions, info=info)
+        std_error = _std_error(local, ask)
+        if x.shape[1] == 1:
+            found = Control(std_error, 0.0, std_error, 0.0, True)
+            return _controlled(value, found, cautions, info, ask.confidence)
+        surrogate = CopulaSurrogate.of_columns(data.columns)
+        if surrogate is None:
+            return Raw(value, std_error, None, (*cautions, _no_control()), info)
+        alone = [
+            local_of(column[:, None], width[None]).mean()
+            for column, width in zip(data.columns.T, data.widths, strict=True)
+        ]
+        found = _control(
+            lambda parts: float(local_of(parts[0]).mean()),
+            surrogate,
+            float(np.sum(alone)) - surrogate.truth,
+            std_error,
+            ask.rng,
+        )
+        return _controlled(value, found, cautions, info, ask.confidence)
+
+
+@dataclass(kw_only=True, eq=False)
+class KDE(MutualInformationEstimator):
+    """Mutual information from leave-one-out Gaussian kernel densities, in nats.
+
+    mean_i log p_i(x_i, y_i) - log p_i(x_i) - log p_i(y_i), p_i the density of all samples but the
+    i-th; with labels, mean_i log p_i(x_i | y_i) - log p_i(x_i). A column has one bandwidth
+    throughout, so that smoothing cancels to first order. Invariant to scale and offset of any
+    column.
+
+    Args:
+        bandwidth: ``"silverman"`` (a factor for all continuous columns together, times the
+            standard deviation of each), or the standard deviation of the kernel in the units of
+            the data, a number or one per column, those of x first; ``"median"`` distance of the
+            standardized columns oversmooths.
+        random_state: Seed of surrogates and permutations.
+
+    Note:
+        Smoothing biases strong dependence low (by .18 of .83 nats at n = 200 and rho = .9, one
+        column a side) and few neighbors bias all of it low; beyond two columns a side the value
+        says little (``too_few_samples_for_dimension``: a typical sample has less than two others
+        within reach). The interval is normal around the value less the bias measured on
+        surrogates of known information, and ``bias_exceeds_error`` says where that matters; it
+        does not know bias that a Gaussian copula (normal classes) does not share. Samples alone
+        in their class are left out. Each permutation costs one more value.
+
+    References:
+        Moon, Rajagopalan, Lall (1995), Phys. Rev. E 52, 2318.
+
+    Example:
+        >>> from infoest.datasets import correlated_normal
+        >>> x, y, mi = correlated_normal(2000, rho=0.6, random_state=0)
+        >>> e = KDE().estimate(x, y)
+        >>> e.interval[0] < mi < e.interval[1]
+        True
+    """
+
+    accepts_labels: ClassVar[str] = "one"
+
+    bandwidth: Bandwidth = "silverman"
+
+    def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
+        if is_labels(x) or is_labels(y):
+            points, labels = (y, x) if is_labels(x) else (x, y)
+            return self._with_labels(points, labels, ask)
+        data = _Standardized.of(np.hstack([x, y]), self.bandwidth)
+        ends = [x.shape[1]]
+
+        def local_of(parts: tuple[Array, ...]) -> tuple[Array, Array]:
+            joint = _log_density(np.hstack(parts), data.widths, ask.device)
+            sides = [
+                _log_density(part, widths, ask.device)
+                for part, widths in zip(parts, np.split(data.widths, ends), strict=True)
+            ]
+            return joint - sides[0] - sides[1], joint
+
+        parts = tuple(np.split(data.columns, ends, axis=1))
+        local, joint = local_of(parts)
+        cautions, info = _quality(joint, local, data)
+        if ask.confidence is None:
+            return Raw(float(local.mean()), cautions=cautions, info=info)
+        surrogate = CopulaSurrogate.of_pair(*parts)
+        return _with_interval(local, local_of, surrogate, cautions, info, ask)
+
+    def _with_labels(self, points: Array, labels: Codes, ask: Ask) -> Raw:
+        data = _Standardized.of(points, self.bandwidth)
+
+        def local_of(parts: tuple[Array, ...]) -> tuple[Array, Array]:
+            points, labels = parts
+            within, log_share = _log_density_within(points, labels, data.widths, ask.device)
+            alone = _log_density(points, data.widths, ask.device)
+            return within - alone, within + log_share
+
+        local, joint = local_of((data.columns, labels))
+        together = np.isfinite(joint)
+        if not together.any():
+            raise ValueError(
+                f"discrete must name labels that repeat, got {len(labels)} different ones. "
+                "Group rare labels, or treat the side as continuous."
+            )
+        local = local[together]
+        cautions, info = _quality(joint[together], local, data)
+        cautions += _lonely_classes(int(np.sum(~together)), len(together))
+        if ask.confidence is None:
+            return Raw(float(local.mean()), cautions=cautions, info=info)
+        codes = np.unique(labels[together], return_inverse=True)[1].astype(np.int64)
+        surrogate = ClassSurrogate.of_classes(data.columns[together], codes, ask.rng)
+        return _with_interval(local, local_of, surrogate, cautions, info, ask)
+
+
+@dataclass(frozen=True)
+class _Standardized:
+    """Columns of unit variance, and what undoes it.
+
+    Args:
+        columns: Standardized samples, shape (n, d).
+        scales: Factor between a given column and the standardized one, shape (d,).
+        widths: Bandwidth of the standardized columns, shape (d,).
+    """
+
+    columns: Array
+    scales: Array
+    widths: Array
+
+    @classmethod
+    def of(cls, x: Array, bandwidth: Bandwidth) -> _Standardized:
+        columns = standardized(x)
+        # Halves first: the range of data near the largest float overflows.
+        scales = 2.0 * (np.ptp(0.5 * x, axis=0) / np.ptp(columns, axis=0))
+        width = resolve_bandwidth(bandwidth, torch.from_numpy(columns)).detach().numpy()
+        if not isinstance(bandwidth, str):
+            width = width / scales
+        return cls(columns, scales, width * np.ones(x.shape[1]))
+
+
+def _log_density(columns: Array, widths: Array, device: str) -> Array:
+    """Return the leave-one-out log-density of every row, shape (n,)."""
+    samples = torch.from_numpy(columns).to(device)
+    bandwidth = torch.from_numpy(widths).to(device)
+    density = kde_log_density(samples, samples, bandwidth=bandwidth, exclude_self=True)
+    return np.asarray(density.cpu())
+
+
+def _log_density_within(
+    columns: Array, labels: Codes, widths: Array, device: str
+) -> tuple[Array, Array]:
+    """Return the leave-one-out log-density within the own class, and the class's log-share.
+
+    Both are -inf for a class of one.
+    """
+    density = np.full((2, len(columns)), -np.inf)
+    order = np.argsort(labels, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        if len(rows) > 1:
+            density[0, rows] = _log_density(columns[rows], widths, device)
+            density[1, rows] = np.log((len(rows) - 1) / (len(columns) - 1))
+    return density[0], density[1]
+
+
+def _with_interval(
+    local: Array,
+    local_of: Callable[[tuple[Array, ...]], tuple[Array, Array]],
+    surrogate: Surrogate | None,
+    cautions: tuple[Caution, ...],
+    info: dict[str, object],
+    ask: Ask,
+) -> Raw:
+    value, std_error = float(local.mean()), _std_error(local, ask)
+    if surrogate is None:
+        return Raw(value, std_error, None, (*cautions, _no_control()), info)
+    found = _control(
+        lambda parts: float(local_of(parts)[0].mean()),
+        surrogate,
+        surrogate.truth,
+        std_error,
+        ask.rng,
+    )
+    return _controlled(value, found, cautions, info, float(ask.confidence or 0.95))
+
+
+def _std_error(local: Array, ask: Ask) -> float:
+    variance = local.var(ddof=1) / len(local) * ask.autocorrelation
+    return LOCAL_SPREAD * float(np.sqrt(variance))
+
+
+def _control(
+    value_of: Callable[[tuple[Array, ...]], float],
+    surrogate: Surrogate,
+    truth: float,
+    std_error: float,
+    rng: np.random.Generator,
+) -> Control:
+    """Measure the bias b = mean - truth on R surrogates.
+
+    The corrected value errs by sqrt(max(se^2, Var truth) + se^2 / R + (b / 4)^2), as in
+    `infoest.functional.control_variate`.
+    """
+    errors = [value_of(surrogate.draw(rng)) - truth for _ in range(SURROGATES)]
+    bias = float(np.mean(errors))
+    variance = max(std_error**2, surrogate.variance) + std_error**2 / SURROGATES
+    return Control(std_error, bias, float(np.sqrt(variance + (0.25 * bias) ** 2)), 0.0, True)
+
+
+def _controlled(
+    value: float,
+    found: Control,
+    cautions: tuple[Caution, ...],
+    info: dict[str, object],
+    confidence: float,
+) -> Raw:
+    if found.exceeds_error:
+        cautions = (
+            *cautions,
+            Caution(
+                "bias_exceeds_error",
+                "On data like these whose truth is known the estimator is off by "
+                f"{found.bias:+.3g} nats, more than its random error. The interval is shifted to "
+                "allow for it; the value is not.",
+            ),
+        )
+    info = {**info, "bias_of_surrogates": found.bias}
+    return Raw(value, found.std_error, found.interval(value, confidence), cautions, info)
+
+
+def _quality(
+    log_density: Array, local: Array, data: _Standardized
+) -> tuple[tuple[Caution, ...], dict[str, object]]:
+    """Return what the log-densities of the samples say about the estimate."""
+    cautions: tuple[Caution, ...] = ()
+    n, d = data.columns.shape
+    # The density relative to the peak of one kernel, times n - 1: the sum of the kernel.
+    log_peak = -np.log(data.widths).sum() - 0.5 * d * np.log(2.0 * np.pi)
+    neighbors = float(np.exp(np.median(log_density) - log_peak) * (n - 1))
+    if neighbors < FEWEST_NEIGHBORS:
+        cautions = (
+            Caution(
+                "too_few_samples_for_dimension",
+                f"A typical sample has {neighbors:.2g} others within reach of its kernel, in {d} "
+                f"dimensions: the density is hardly known. Add rows, reduce the columns "
+                "(Compressed, PCA) or take a larger bandwidth.",
+            ),
+        )
+    squares = np.sort((local - local.mean()) ** 2)
+    if len(local) > 30 and squares[-3:].sum() > LARGEST_SHARE * squares.sum():
+        cautions = (
+            *cautions,
+            Caution(
+                "high_variance",
+                "Three samples have more than 90 % of the variance of the local values: the value "
+                "and its error depend on them (outliers, heavy tails, isolated samples). A "
+                "transformation of the columns may help.",
+            ),
+        )
+    info = {
+        "bandwidth": (data.widths * data.scales).tolist(),
+        "effective_neighbors": neighbors,
+    }
+    return cautions, info
+
+
+def _lonely_classes(alone: int, n: int) -> tuple[Caution, ...]:
+    if alone <= 0.05 * n:
+        return ()
+    return (
+        Caution(
+            "too_few_samples_for_dimension",
+            f"{alone} of {n} samples are alone in their class and were left out. Group rare "
+            "labels.",
+        ),
+    )
+
+
+def _no_control() -> Caution:
+    return Caution(
+        "too_few_samples_for_dimension",
+        "There are about as many columns as rows: no interval can be given.",
+    )

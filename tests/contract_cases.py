@@ -1,0 +1,138 @@
+"""The table of all estimators that the contract tests read: one line for each method.
+
+A method missing here, or listed but gone, fails `test_contract.test_every_method_is_in_the_table`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import infoest
+from infoest.datasets import correlated_normal
+
+Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the contract must know of a method.
+
+    Args:
+        tolerance: Of known values, in nats, at the sizes that the tests use.
+        settings: Constructor arguments of the tests.
+        labels: Whether the method reads its data as labels, named or not.
+        sides: How many sides may be named in ``discrete``.
+        constant: Whether a constant column is a valid input.
+        conditional: Whether it takes ``z``.
+        interval: Whether it has an interval.
+        neighbors: Whether ``k`` neighbors must exist.
+        truth: Closed form: of the divergence of N(shift, 1) from N(0, 1); None elsewhere.
+    """
+
+    tolerance: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: bool = False
+    sides: int = 0
+    constant: bool = False
+    conditional: bool = False
+    interval: bool = True
+    neighbors: bool = False
+    truth: Callable[[float], float] | None = None
+
+
+CASES = {
+    "auto": Case(0.06, sides=2, conditional=True),
+    "gaussian": Case(0.04, conditional=True),
+    "gaussian_copula": Case(0.04, conditional=True),
+    "ksg": Case(0.06, conditional=True, neighbors=True),
+    "mixed_ksg": Case(0.06, sides=1, neighbors=True),
+    "discrete": Case(0.03, labels=True, sides=2, constant=True, conditional=True),
+    # Few bins: the plug-in value of a fine grid is far too high, that of a coarse one too low.
+    "binned": Case(0.2, {"bins": 12}, sides=2, constant=True, interval=False),
+    "kde": Case(0.12),
+    "from_entropies": Case(0.1),
+    "kozachenko_leonenko": Case(0.06, neighbors=True),
+    "kde_entropy": Case(0.06),
+    "discrete_entropy": Case(0.02, labels=True, sides=1, constant=True),
+    # E k = h / sqrt(h^2 + 2) exp(-shift^2 / (2 (h^2 + 2))) for two normal laws shift apart.
+    "cauchy_schwarz": Case(
+        0.05, {"bandwidth": 1.0}, interval=False, truth=lambda shift: shift**2 / 3.0
+    ),
+    "knn_divergence": Case(
+        0.15, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0
+    ),
+}
+
+
+def kind_of(name: str) -> str:
+    return infoest.METHODS.entry(name).kind
+
+
+def names(kind: str | None = None, **wanted: Any) -> list[str]:
+    """Names of the table of one kind whose entries have the values wanted."""
+    return [
+        name
+        for name, case in CASES.items()
+        if name in infoest.METHODS
+        and (kind is None or kind_of(name) == kind)
+        and all(getattr(case, key) == value for key, value in wanted.items())
+    ]
+
+
+def make(name: str, **settings: Any) -> Any:
+    """An estimator with the settings of the table and further ones."""
+    return infoest.METHODS[name](**{**CASES[name].settings, **settings})
+
+
+def arguments(name: str, n: int = 120, columns: int = 1, seed: int = 0) -> Arrays:
+    """Data that suit the method: (x, y), or (x,) for an entropy; labels where it reads those."""
+    x, y, _ = correlated_normal(n, rho=0.6, dim=columns, random_state=seed)
+    if CASES[name].labels:
+        x, y = ((np.clip(np.round(side), -1, 1) + 1).astype(np.int64) for side in (x, y))
+    return (x,) if kind_of(name) == "entropy" else (x, y)
+
+
+def estimate(name: str, *data: Any, estimator: Any = None, **options: Any) -> Any:
+    return (make(name) if estimator is None else estimator).estimate(*data, **options)
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two estimates agree in everything."""
+    return first.to_dict() == second.to_dict()
+
+
+def assert_sound(found: Any) -> None:
+    """Every number is finite and means what its name says."""
+    assert math.isfinite(found.value)
+    assert found.quantity
+    if found.std_error is not None:
+        assert math.isfinite(found.std_error)
+        assert found.std_error >= 0.0
+    if found.interval is not None:
+        low, high = found.interval
+        assert math.isfinite(low)
+        assert math.isfinite(high)
+        assert low <= found.value <= high
+    assert (found.interval is None) == (found.confidence is None)
+    if found.p_value is not None:
+        assert 0.0 < found.p_value <= 1.0
+    for caution in found.warnings:
+        assert caution.sentence.endswith(".")
+
+
+def sound_or_named(call: Callable[[], Any], *allowed: str) -> Any:
+    """A sound estimate, or an error that names one of the arguments and a rule; None then."""
+    try:
+        found = call()
+    except (ValueError, TypeError) as error:
+        text = str(error)
+        assert " must " in text, text
+        assert text.split()[0].strip(",") in allowed, text
+        return None
+    assert_sound(found)
+    return found
