@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -110,23 +110,33 @@ def show_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def busy(text: str) -> Iterator[None]:
-    """Show a spinner on standard error, if work takes long and somebody is looking."""
+def busy(text: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Show progress on standard error, if work takes long and somebody is looking.
+
+    Args:
+        text: What is going on.
+        total: Number of steps; None where it is not known.
+
+    Yields:
+        What to call after each step.
+    """
     if not sys.stderr.isatty():
-        yield
+        yield lambda: None
         return
     from rich.console import Console
+    from rich.progress import Progress
 
-    status = Console(stderr=True).status(f"{text} ...")
-    timer = threading.Timer(PATIENCE_SECONDS, status.start)
+    progress = Progress(console=Console(stderr=True), transient=True)
+    task = progress.add_task(text, total=total)
+    timer = threading.Timer(PATIENCE_SECONDS, progress.start)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield lambda: progress.advance(task)
     finally:
         timer.cancel()
         timer.join()
-        status.stop()
+        progress.stop()
 
 
 # Python names of the library's arguments, as they stand in its sentences.
@@ -140,8 +150,15 @@ _OPTIONS = {
     "n_jobs": "--jobs",
     "random_state": "--seed",
 }
-_ARGUMENTS = {**_OPTIONS, "suite": "--suite", "seeds": "--seeds"} | {
-    letter: f"-{letter}" for letter in "xyzn"
+# These words stand for arguments at the start of an error only.
+_ARGUMENTS = _OPTIONS | {
+    "x": "-x",
+    "y": "-y",
+    "z": "-z",
+    "n": "-n",
+    "methods": "--method",
+    "seeds": "--seeds",
+    "name": "--suite",  # what `infoest.datasets.suite` calls it
 }
 
 

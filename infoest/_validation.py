@@ -416,7 +416,7 @@ def _check_paired(arrays: dict[str, Array]) -> None:
 
 def _incomplete(array: Array) -> npt.NDArray[np.bool_]:
     """Return which rows hold NaN or infinity, shape (n,)."""
-    return np.logical_not(np.isfinite(array).all(axis=1, keepdims=True)[:, 0])
+    return np.asarray(~np.isfinite(array).all(axis=1))
 
 
 def _without_missing(
@@ -435,8 +435,8 @@ def _without_missing(
         what = "missing labels" if is_labels(array) else "NaN or infinite entries"
         raise ValueError(_sentence(name, "be finite", f"{count} {what}", _FINITE))
     if paired:
-        together = np.stack(list(bad.values())).any(axis=0)
-        bad = {name: together for name in bad}
+        together = np.asarray(np.stack(list(bad.values())).any(axis=0))
+        bad = dict.fromkeys(bad, together)
     kept = {name: array[~bad[name]] for name, array in arrays.items()}
     masks = [together] if paired else list(bad.values())
     n_dropped, n_rows = int(sum(mask.sum() for mask in masks)), sum(map(len, masks))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,8 +26,12 @@ from infoest._display import (
 from infoest._tables import Column, Table, choose, holds_text, open_table, stacked
 from infoest.estimators.catalog import METHODS
 
+if TYPE_CHECKING:
+    from infoest.benchmarking import Summary
+
 BAD_INPUT = 2
 INTERRUPTED = 130
+_MI = "mutual_information"
 
 # The base class of all complaints about usage, wherever this version of typer keeps it.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -101,15 +105,18 @@ class Missing(str, Enum):
 
 
 def _complete_columns(context: typer.Context, incomplete: str) -> list[str]:
+    # While an option is incomplete, FILE may stand among the arguments not read yet.
+    words = [context.params.get("file"), *context.args]
+    path = next((Path(word) for word in words if word and Path(word).is_file()), None)
     try:
-        names = open_table(Path(context.params["file"])).names
-    except (ValueError, TypeError, KeyError, OSError, ModuleNotFoundError):
+        names = open_table(path).names if path is not None else ()
+    except (ValueError, OSError, ModuleNotFoundError):
         return []
     return [name for name in names if name.startswith(incomplete)]
 
 
 def _complete_information(incomplete: str) -> list[tuple[str, str]]:
-    return _method_names("mutual_information", incomplete)
+    return _method_names(_MI, incomplete)
 
 
 def _complete_entropy(incomplete: str) -> list[tuple[str, str]]:
@@ -395,8 +402,19 @@ def benchmark(
             autocompletion=_complete_information,
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", metavar="N", help="Samples a task.")] = 1000,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Samples drawn a task.")] = 1,
+    n: Annotated[
+        list[int] | None,
+        typer.Option(
+            "-n", metavar="N", help="Samples of a task; may be repeated.", show_default="1000"
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", help="Draws of each task and n.")
+    ] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", help="Processes.", show_default="1, for honest times"),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -407,14 +425,25 @@ def benchmark(
     """Run methods on distributions whose mutual information is known."""
     if output is not None:
         _check_output(output, (".csv",))
-    with busy("running the benchmark"):
-        rows = infoest.benchmarking.run(suite=suite, methods=method, n=n, seeds=seeds)
+    sizes = n or [1000]
+    names = method or [name for name in METHODS.names(_MI) if METHODS.entry(name).quick]
+    tasks = infoest.datasets.suite(suite)
+    with busy("benchmark", len(tasks) * len(sizes) * seeds * len(names)) as advance:
+        rows = infoest.benchmarking.run(
+            tasks,
+            methods=names,
+            n=sizes,
+            seeds=seeds,
+            n_jobs=jobs,
+            on_row=lambda _: advance(),
+        )
     if output is not None:
-        _write_rows(output, rows)
+        infoest.benchmarking.write_csv(output, rows)
     show_table(
-        ("method", "tasks done", "mean |error|", "worst |error|", "worst task", "seconds a call"),
-        [_summary(name, rows) for name in dict.fromkeys(row["method"] for row in rows)],
+        ("method", "n", "done", "refused", "mean |error|", "worst", "at", "covered", "s / call"),
+        [_cells(summary) for summary in infoest.benchmarking.summarize(rows)],
     )
+    typer.echo("errors in nats; covered: share of the 95 % intervals that hold the truth")
 
 
 @app.command()
@@ -520,27 +549,23 @@ def _naming_columns(sides: dict[str, dict[str, Column]]) -> Iterator[None]:
 # ----------------------------------------------------------------------------------- what comes out
 
 
-def _summary(method: str, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def _cells(summary: Summary) -> tuple[str, ...]:
     """Return a method's line in the table of the benchmark."""
-    own = [row for row in rows if row["method"] == method]
-    done = [row for row in own if row["error"] is not None]
-    count = f"{len(done)} of {len(own)}"
-    if not done:
-        return method, count, "", "", "", ""
-    errors = [abs(row["error"]) for row in done]
-    worst = max(done, key=lambda row: abs(row["error"]))
-    seconds = sum(row["seconds"] for row in done) / len(done)
-    mean = sum(errors) / len(errors)
-    return method, count, f"{mean:.4f}", f"{max(errors):.4f}", worst["task"], f"{seconds:.3f}"
 
+    def shown(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
 
-def _write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    import csv
-
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
+    return (
+        summary.method,
+        str(summary.n),
+        str(summary.results),
+        str(summary.failures),
+        shown(summary.mean_absolute_error, ".3f"),
+        shown(summary.worst_error, "+.3f"),
+        summary.worst_task or "",
+        shown(summary.coverage, ".2f"),
+        shown(summary.mean_seconds, ".3f"),
+    )
 
 
 def _usage(error: Any) -> str:

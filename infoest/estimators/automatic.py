@@ -1,4 +1,4 @@
-"""`Auto`: an estimator chosen by the data, with the reason and the candidates it was chosen from."""
+"""`Auto`: an estimator chosen by the data, with the reason and the candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from infoest._validation import (
     check_option,
     holds_integers,
     is_labels,
+    standardized,
 )
+from infoest.functional.ranks import normal_scores
 from infoest.result import Raw
 
 from .base import Ask, MutualInformationEstimator
@@ -28,6 +30,10 @@ from .normal import GaussianCopula
 BUDGETS = ("fast", "accurate")
 # Standard errors by which KSG must leave what a Gaussian copula predicts for it.
 REJECTION = 2.5
+# With fewer rows a column the fitted copula itself is too noisy to draw comparable surrogates from.
+ROWS_PER_COLUMN = 40
+# Columns with more than this are used by their normal scores: neighbors resolve no outliers.
+HEAVY_KURTOSIS = 20.0
 # Integers with at most this many values (or sqrt(n)) are labels.
 MOST_LABELS = 20
 # Rows the neighbor candidates see, by budget: few columns are cheap, many are not.
@@ -43,8 +49,11 @@ class Auto(MutualInformationEstimator):
     - Labels on one side: `MixedKSG`.
     - Continuous data with many repeated rows (zero-inflated, say): `MixedKSG`.
     - Other continuous data: `GaussianCopula` where nearest neighbors find what a Gaussian copula
-      would show them, else `KSG`. The test is the difference between KSG on the data and KSG on
-      surrogates with the fitted Gaussian copula and the data's own columns.
+      would show them, or where there are fewer than 40 rows a column, else `KSG` less its measured
+      bias (``correct_bias=True``). The test is the difference between KSG on the data and KSG on
+      surrogates with the fitted Gaussian copula and the data's own columns. Columns with heavy
+      tails (kurtosis above 20) are replaced by their normal scores first, which leaves mutual
+      information as it is.
 
     ``info["reason"]`` says which and why, ``info["candidates"]`` holds every candidate's value,
     standard error and interval. ``method`` of the result is the chosen one's name.
@@ -88,8 +97,9 @@ class Auto(MutualInformationEstimator):
             raw = MixedKSG()._estimate(x, y, None, ask)
             return _chosen(raw, "mixed_ksg", "many rows repeat values", {"mixed_ksg": raw})
         copula = GaussianCopula()._estimate(x, y, z, ask)
-        if copula.interval is None and ask.confidence is not None:
-            reason = "as many columns as rows leave only the (shrunk) copula"
+        dimension = x.shape[1] + y.shape[1] + (0 if z is None else z.shape[1])
+        if len(x) < ROWS_PER_COLUMN * dimension:
+            reason = f"{len(x)} rows are too few for nearest neighbors in {dimension} columns"
             return _chosen(copula, "gaussian_copula", reason, {"gaussian_copula": copula})
         return self._against_neighbors(x, y, z, ask, copula)
 
@@ -114,11 +124,13 @@ class Auto(MutualInformationEstimator):
         shown = [part if rows is None else part[rows] for part in parts]
         # The comparison needs the standard error even where no interval is wanted.
         asked = replace(ask, confidence=ask.confidence or 0.95)
-        estimator = KSG(k=min(KSG.k, len(shown[0]) - 1))
-        neighbors = estimator._estimate(shown[0], shown[1], None if z is None else shown[2], asked)
-        bias = float(neighbors.info.get("bias_of_surrogates", 0.0))
+        light_x, light_y, light_z = map(_light_tailed, shown)
+        neighbors = KSG(correct_bias=True)._estimate(
+            light_x, light_y, None if z is None else light_z, asked
+        )
+        # Two surrogates with the error of the data each stand behind the difference.
         error = float(neighbors.std_error or 0.0) * np.sqrt(1.5)
-        gap = neighbors.value - bias - copula.value
+        gap = neighbors.value - copula.value
         candidates = {"gaussian_copula": copula, "ksg": neighbors}
         if abs(gap) <= REJECTION * error:
             reason = (
@@ -150,6 +162,17 @@ class Auto(MutualInformationEstimator):
         chosen = METHODS[str(raw.method)]()
         found: float = chosen._p_value(pairs, raw, n_permutations, ask)
         return found
+
+
+def _light_tailed(x: Array) -> Array:
+    """Return x with its heavy-tailed columns replaced by their normal scores."""
+    if x.shape[1] == 0:
+        return x
+    heavy = np.mean(standardized(x) ** 4, axis=0) > HEAVY_KURTOSIS
+    light = x.copy()
+    if heavy.any():
+        light[:, heavy] = normal_scores(x[:, heavy])
+    return light
 
 
 def _chosen(raw: Raw, method: str, reason: str, candidates: dict[str, Raw]) -> Raw:

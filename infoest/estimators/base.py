@@ -13,7 +13,6 @@ from infoest._random import generator
 from infoest._validation import (
     SIDES,
     Array,
-    Codes,
     Pairs,
     as_samples,
     check_int,

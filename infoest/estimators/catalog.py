@@ -65,8 +65,8 @@ class Methods(Mapping[str, type]):
     """Mapping from a method's name to its class; a look-up imports only that class.
 
     Example:
-        >>> METHODS["ksg"](k=3)
-        KSG(random_state=0, k=3, algorithm=1, standardize=True, theiler=0)
+        >>> METHODS["binned"](bins=8)
+        Binned(random_state=0, bins=8, limits=None)
         >>> METHODS.entry("ksg").kind
         'mutual_information'
         >>> METHODS.names("divergence")

@@ -26,21 +26,27 @@ DRIFT_ROWS = 2000
 class LocalValues(Protocol):
     """Local values (len(ks), rows) of paired parts for several numbers of neighbors, no NaN."""
 
-    def __call__(
-        self, parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None
-    ) -> Array: ...
+    def __call__(self, parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
+        """Return local values in nats; ``rows`` asks for those of some samples only."""
+        ...
 
 
 class Surrogate(Protocol):
     """A law like that of the data, whose information ``truth`` is known up to ``variance``."""
 
     @property
-    def truth(self) -> float: ...
+    def truth(self) -> float:
+        """Information in nats."""
+        ...
 
     @property
-    def variance(self) -> float: ...
+    def variance(self) -> float:
+        """Variance of ``truth`` over data sets."""
+        ...
 
-    def draw(self, rng: np.random.Generator) -> tuple[Array, ...]: ...
+    def draw(self, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Return one sample, part by part."""
+        ...
 
 
 class Control(NamedTuple):

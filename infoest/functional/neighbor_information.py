@@ -8,7 +8,6 @@ from scipy.special import digamma, gammaln
 
 from infoest._validation import (
     Array,
-    Codes,
     as_samples,
     check_int,
     check_option,
@@ -22,7 +21,7 @@ LARGEST_WEIGHT_NORM = 10.0
 
 
 class TiedNeighborsError(ValueError):
-    """Raised when equal values leave fewer neighbors inside the k-th distance than there must be."""
+    """Raised when equal values leave too few neighbors inside the k-th distance."""
 
 
 def ksg(x: npt.ArrayLike, y: npt.ArrayLike, *, k: int = 5, algorithm: int = 1) -> float:

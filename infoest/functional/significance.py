@@ -56,7 +56,7 @@ def permutation_p_value(
         Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9, 39 (never zero).
     """
     exceedances = drawn = 0
-    # Equal up to rounding counts as reached: sums over rows change in the last digit with the order.
+    # Equal up to rounding counts as reached: sums change in their last digit with the order.
     threshold = observed - 1e-12 * max(1.0, abs(observed))
     for order in orders:
         drawn += 1
