@@ -30,7 +30,7 @@ def sections(name):
 
 project = "infoest"
 author = "The infoest developers"
-copyright = author  # noqa: A001
+copyright = author
 version = release = infoest.__version__
 
 extensions = [

@@ -76,8 +76,7 @@ def show_facts(facts: list[tuple[str, str]], warnings: Sequence[Caution]) -> Non
     lines = [*facts, *(("warning", sentence) for sentence in cautions)]
     if not sys.stdout.isatty():
         width = max(len(name) for name, _ in lines)
-        for name, text in lines:
-            typer.echo(f"{name:<{width}}   {text}")
+        typer.echo("\n".join(f"{name:<{width}}   {text}" for name, text in lines))
         return
     from rich.console import Console
     from rich.table import Table as Grid
@@ -94,9 +93,8 @@ def show_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows of cells under their names: plain where no terminal reads them."""
     if not sys.stdout.isatty():
         widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-        for row in (names, *rows):
-            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-            typer.echo("  ".join(cells).rstrip())
+        padded = [map(str.ljust, row, widths) for row in (names, *rows)]
+        typer.echo("\n".join("  ".join(cells).rstrip() for cells in padded))
         return
     from rich import box
     from rich.console import Console
@@ -105,7 +103,7 @@ def show_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     grid = Grid(*names, box=box.SIMPLE_HEAD)
     for row in rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*(Text(cell, overflow="fold") for cell in row))
     Console().print(grid)
 
 

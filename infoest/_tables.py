@@ -247,17 +247,17 @@ def _numpy(path: Path, header: bool | None) -> Table:
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile):
         raise ValueError(
-            f"FILE must be a readable {path.suffix} file of plain arrays, got {str(path)!r} "
-            f"({error}). Write it again with numpy.save or numpy.savez."
+            f"FILE must be a readable {path.suffix} file of numbers or text, got {str(path)!r}. "
+            "Write it again with numpy.save or numpy.savez, without objects."
         ) from None
     columns: dict[str, Column] = {}
     for name, array in arrays.items():
         if array.ndim not in (1, 2) or array.size == 0:
             raise ValueError(
-                f"FILE must hold arrays of one or two axes, got shape {array.shape}"
-                f"{' in ' + repr(name) if name else ''}. Save one row per sample."
+                "FILE must hold arrays of one or two axes that are not empty, got shape "
+                f"{array.shape}{' in ' + repr(name) if name else ''}. Save one row per sample."
             )
         if array.ndim == 1:
             columns[name or "0"] = array
@@ -284,8 +284,7 @@ def _parquet(path: Path, header: bool | None) -> Table:
             "Parquet files need pyarrow: pip install infoest[parquet]."
         ) from None
     try:
-        file = parquet.ParquetFile(path)
-        names = tuple(file.schema_arrow.names)
+        names = tuple(parquet.read_schema(path).names)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(
             f"FILE must be a readable Parquet file, got {str(path)!r} ({error}). Write it again."

@@ -265,7 +265,8 @@ def shares_a_column(x: Array, y: Array) -> bool:
     rows = np.linspace(0, len(x) - 1, min(len(x), 64)).astype(np.int64)
     parts = []
     for array in (x[rows], y[rows]):
-        centered = array - array.mean(axis=0)
+        scaled = np.ldexp(array, -np.frexp(np.abs(array).max(axis=0))[1])
+        centered = scaled - scaled.mean(axis=0)
         norm = np.sqrt(np.sum(centered**2, axis=0))
         parts.append(centered / np.where(norm > 0.0, norm, 1.0))
     near = np.argwhere(np.abs(parts[0].T @ parts[1]) > 1.0 - 1e-9)

@@ -67,10 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         return _complain(_usage(error))
     except OSError as error:
+        where = "the output" if error.filename is None else str(error.filename)
         reason = error.strerror or str(error)
-        return _complain(
-            f"{error.filename!s} cannot be used: {reason}. Check path and permissions."
-        )
+        return _complain(f"{where} cannot be used: {reason}. Check path, permissions and space.")
     except MemoryError:
         return _complain("the data must fit into memory. Use fewer rows or columns.")
     except (ValueError, TypeError, ModuleNotFoundError) as error:
@@ -273,7 +272,7 @@ def estimate(
             block=block,
             random_state=seed,
         )
-    p_value = f"none (--permutations 200 computes one{', but not with -z' if z else ''})"
+    p_value = "none with -z" if z else "none (--permutations 200 computes one)"
     show_estimate(found, sides, bits=bits, as_json=as_json, without_p_value=p_value)
 
 
@@ -487,11 +486,12 @@ def _text_found(name: str, side: str, column: Column, labels: str) -> str:
     texts = (str(value)[:30] for value in column if value is not None)
     shown = next((text for text in texts if not _is_number(text)), "")
     named = "both" if labels else side
-    remedy = (
-        "Encode them as numbers"
-        if side == "z"
-        else f"Pass --discrete {named} if they are labels, or empty those cells if they are missing"
-    )
+    if re.fullmatch(r"[+-]?\d+,\d+", shown):
+        remedy = "Write decimal points in the file"
+    elif side == "z":
+        remedy = "Encode the values as numbers"
+    else:
+        remedy = f"Pass --discrete {named} if these are labels, or empty cells that are missing"
     return f"-{side} must be numeric, got {shown!r} in column {name!r}. {remedy}."
 
 

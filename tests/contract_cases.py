@@ -54,17 +54,17 @@ CASES = {
     "discrete": Case(0.03, labels=True, sides=2, constant=True, conditional=True),
     # Few bins: the plug-in value of a fine grid is far too high, that of a coarse one too low.
     "binned": Case(0.2, {"bins": 12}, sides=2, constant=True, interval=False),
-    "kde": Case(0.12),
-    "from_entropies": Case(0.1),
+    "kde": Case(0.12, sides=1),
+    "from_entropies": Case(0.1, sides=2, conditional=True, interval=False),
     "kozachenko_leonenko": Case(0.06, neighbors=True),
     "kde_entropy": Case(0.06),
     "discrete_entropy": Case(0.02, labels=True, sides=1, constant=True),
     # E k = h / sqrt(h^2 + 2) exp(-shift^2 / (2 (h^2 + 2))) for two normal laws shift apart.
     "cauchy_schwarz": Case(
-        0.05, {"bandwidth": 1.0}, interval=False, truth=lambda shift: shift**2 / 3.0
+        0.035, {"bandwidth": 1.0}, interval=False, truth=lambda shift: shift**2 / 3.0
     ),
     "knn_divergence": Case(
-        0.15, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0
+        0.1, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0
     ),
 }
 

@@ -465,6 +465,13 @@ def test_bad_data_gets_one_line_in_the_words_of_the_command_line(
     assert message in refused("estimate", numbers, *columns.split())
 
 
+def test_decimal_commas_are_recognized(refused, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a;b\n1,5;2\n2,5;3\n", encoding="utf-8")
+    message = refused("estimate", str(path), "-x", "a", "-y", "b")
+    assert "got '1,5' in column 'a'. Write decimal points" in message
+
+
 def test_too_few_rows(refused, tmp_path):
     path = table_of(tmp_path, a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 4.0])
     assert "at least 5 complete rows, got 3" in refused("estimate", path, "-x", "a", "-y", "b")
@@ -481,6 +488,7 @@ def test_column_names_of_several_lines_stay_one_line(refused, tmp_path):
     [
         (PermissionError(13, "Permission denied", "t.csv"), "t.csv cannot be used: Permission"),
         (OSError(28, "No space left on device", "mi.png"), "mi.png cannot be used: No space"),
+        (OSError(28, "No space left on device"), "the output cannot be used: No space"),
         (MemoryError(), "the data must fit into memory"),
         (ModuleNotFoundError("method 'm' needs p: pip install p."), "pip install p."),
         (ValueError("k must be in [1, 4], got 5.\nTwo lines."), "got 5. Two lines."),

@@ -193,13 +193,15 @@ def test_garbage_in_a_binary_format_is_named(tmp_path, name):
 
 def test_arrays_that_are_no_table_are_named(tmp_path):
     np.save(tmp_path / "deep.npy", np.zeros((2, 2, 2)))
+    np.save(tmp_path / "empty.npy", np.zeros((0, 2)))
     np.save(tmp_path / "point.npy", np.float64(1.0))
     np.save(tmp_path / "object.npy", np.array([{}, {}]), allow_pickle=True)
     np.savez(tmp_path / "uneven.npz", a=np.zeros(3), b=np.zeros(4))
     for name, message in [
         ("deep.npy", r"got shape \(2, 2, 2\)"),
         ("point.npy", r"got shape \(\)"),
-        ("object.npy", "Object arrays cannot be loaded"),
+        ("object.npy", "must be a readable .npy file of numbers or text"),
+        ("empty.npy", r"got shape \(0, 2\)"),
         ("uneven.npz", "got a: 3, b: 4"),
     ]:
         with pytest.raises(ValueError, match=message):

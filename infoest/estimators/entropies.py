@@ -53,7 +53,7 @@ class FromEntropies(MutualInformationEstimator):
     entropy: EntropyEstimator | None = None
 
     def _read(self, x: object, y: object, z: object, discrete: str | None, missing: str) -> Pairs:
-        entropy = self._chosen(labels=discrete == "both")
+        entropy = chosen_entropy(self.entropy, labels=discrete == "both")
         if entropy.reads_labels:
             return Discrete()._read(x, y, z, discrete, missing)
         if discrete == "both":
@@ -63,18 +63,8 @@ class FromEntropies(MutualInformationEstimator):
             )
         return super()._read(x, y, z, discrete, missing)
 
-    def _chosen(self, *, labels: bool) -> EntropyEstimator:
-        if self.entropy is None:
-            return DiscreteEntropy() if labels else KozachenkoLeonenko()
-        if not isinstance(self.entropy, EntropyEstimator):
-            raise TypeError(
-                f"entropy must be an entropy estimator or None, got {self.entropy!r}. "
-                "Pass an instance, for example entropy=KozachenkoLeonenko(k=3)."
-            )
-        return self.entropy
-
     def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
-        entropy = self._chosen(labels=is_labels(x) and is_labels(y))
+        entropy = chosen_entropy(self.entropy, labels=is_labels(x) and is_labels(y))
         value = 0.0
         cautions: tuple[Caution, ...] = ()
         info: dict[str, object] = {"entropy": METHODS.name_of(entropy)}
@@ -85,6 +75,26 @@ class FromEntropies(MutualInformationEstimator):
             cautions += tuple(caution for raw in raws for caution in raw.cautions)
             info[f"entropy_{term.name}"] = one
         return Raw(value, cautions=cautions, info=info)
+
+
+def chosen_entropy(entropy: object, *, labels: bool) -> EntropyEstimator:
+    """Return an entropy estimator as it is, or the one that None stands for.
+
+    Args:
+        entropy: An instance, or None.
+        labels: Whether None stands for `DiscreteEntropy` rather than `KozachenkoLeonenko`.
+
+    Raises:
+        TypeError: If ``entropy`` is neither.
+    """
+    if entropy is None:
+        return DiscreteEntropy() if labels else KozachenkoLeonenko()
+    if not isinstance(entropy, EntropyEstimator):
+        raise TypeError(
+            f"entropy must be an entropy estimator or None, got {entropy!r}. "
+            "Pass an instance, for example entropy=KozachenkoLeonenko(k=3)."
+        )
+    return entropy
 
 
 class _Term(NamedTuple):

@@ -109,16 +109,21 @@ class KSG(MutualInformationEstimator):
             return Raw(value, cautions=cautions)
         # Random parts and surrogates have no order in time: a Theiler window means nothing there.
         timeless = replace(self, theiler=0)
-        std_error = noise_floor(parts, local, self.k, timeless._mean, ask.rng)
+
+        def values(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
+            return _spreading_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)[0]
+
+        def mean(parts: tuple[Array, ...]) -> float:
+            return float(values(parts, [self.k], None).mean())
+
+        std_error = noise_floor(parts, local, self.k, mean, ask.rng)
         surrogate = CopulaSurrogate.of_pair(*parts)
         if surrogate is None:
             return Raw(value, std_error, None, (*cautions, _no_control()))
         dimension = sum(part.shape[1] for part in parts)
-        found = control(
-            parts, local, self.k, timeless._local, surrogate, dimension, std_error, ask.rng
-        )
+        found = control(parts, local, self.k, values, surrogate, dimension, std_error, ask.rng)
         if z is None and ask.autocorrelation > NOTABLE_AUTOCORRELATION:
-            found = _with_shifts(found, parts, self._mean, surrogate, ask)
+            found = _with_shifts(found, parts, mean, surrogate, ask)
         raw = _controlled(value, found, cautions, ask.confidence)
         return replace(raw, value=value - found.bias) if self.correct_bias else raw
 
@@ -143,9 +148,6 @@ class KSG(MutualInformationEstimator):
             theiler=self.theiler,
             rows=rows,
         )
-
-    def _mean(self, parts: tuple[Array, ...]) -> float:
-        return float(self._local(parts, [self.k], None).mean())
 
 
 @dataclass(kw_only=True, eq=False)
@@ -263,13 +265,16 @@ class KozachenkoLeonenko(EntropyEstimator):
         check_bool("weighted", self.weighted)
         weights, cautions = self._weights(d)
 
-        def local_of(parts: tuple[Array, ...]) -> Array:
+        def strict(parts: tuple[Array, ...]) -> Array:
             return weights @ entropy_local_values(parts[0], np.arange(1, len(weights) + 1))
+
+        def local_of(parts: tuple[Array, ...]) -> Array:
+            return _spreading_ties(strict, parts, ask.rng)[0]
 
         # Unit variance, added back at the end: distances neither overflow nor drown in an offset.
         white = standardized(x)
         log_scale = float(np.log(_scales(x, white)).sum())
-        local, parts, tied = _spreading_ties(local_of, (white,), ask.rng)
+        local, parts, tied = _spreading_ties(strict, (white,), ask.rng)
         value, cautions = float(local.mean()), cautions + tied
         if ask.confidence is None:
             return Raw(value + log_scale, cautions=cautions)

@@ -1,10 +1,9 @@
 """Interval rules: the noncentral chi-square interval and the effective number of samples."""
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import chdtr, chndtr, ndtri
 
-from infoest._validation import Array
+from infoest._validation import Array, standardized
 
 # A lag adds to the autocorrelation factor while both autocorrelations exceed this, and what chance
 # gives the largest of so many columns of independent rows.
@@ -36,6 +35,8 @@ def noncentral_interval(
     Returns:
         Lower and upper limit in nats, both at least 0.
     """
+    from scipy.optimize import brentq  # a tenth of a second that few estimators need
+
     statistic = 2.0 * n_effective * center + degrees
 
     def distribution(information: float) -> float:
@@ -79,7 +80,7 @@ def autocorrelation_factor(x: Array, y: Array) -> float:
         Bartlett (1946), J. R. Stat. Soc. Suppl. 8, 27 (variance of a cross-correlation).
     """
     n = len(x)
-    columns = [_unit_columns(x), _unit_columns(y)]
+    columns = [standardized(x), standardized(y)]
     d = x.shape[1] + y.shape[1]
     smallest = max(SMALLEST_AUTOCORRELATION, float(np.sqrt(2.0 * np.log(2.0 * d) / n)))
     if min(np.abs(_correlation_at(column, 1)).max() for column in columns) < smallest:
@@ -96,11 +97,6 @@ def autocorrelation_factor(x: Array, y: Array) -> float:
             break
         total[active] += product[active]
     return float(1.0 + 2.0 * total.max())
-
-
-def _unit_columns(x: Array) -> Array:
-    centered = x - x.mean(axis=0)
-    return centered / np.sqrt(np.mean(centered**2, axis=0))
 
 
 def _correlation_at(x: Array, lag: int) -> Array:

@@ -21,6 +21,8 @@ Subspace = tuple[int, ...]
 
 # Below this many queries a second thread costs more than it saves.
 ROWS_PER_THREAD = 1000
+# Points in a leaf of the trees that count: balls hold many points, often whole leaves.
+COUNTING_LEAF = 64
 # Pairs in one block of the all-pairs path: three float32 blocks and their masks fit a 1 MB cache.
 BLOCK_PAIRS = 1 << 17
 # The smallest of each group of this many columns bounds the k-th smallest of the row.
@@ -83,7 +85,7 @@ def pairs_are_faster(n: int, dimension: int) -> bool:
     The cost of all pairs is proportional to n^2 d, that of the tree to n times a number of visited
     leaves that grows with both; ``benchmarks/neighbors.py`` measures where they cross.
     """
-    return dimension >= 6 and n <= 2000 * 2 ** (dimension - 5)
+    return dimension >= 5 and n <= 2000 * 1.75 ** min(dimension - 5, 10)
 
 
 def nearest_distances(points: Array, queries: Array, k: int) -> Array:
@@ -148,7 +150,8 @@ def _by_tree(
 ) -> Neighborhoods:
     joint = np.hstack(parts)
     threads = _threads(len(rows))
-    tree = cKDTree(joint, balanced_tree=False, compact_nodes=False)
+    compact = joint.shape[1] > 2  # repays its cost only there
+    tree = cKDTree(joint, leafsize=10, balanced_tree=compact, compact_nodes=compact)
     # Neighboring queries visit the same leaves: ask in the order of the tree.
     position = np.empty(len(joint), dtype=np.int64)
     position[tree.indices] = np.arange(len(joint))
@@ -186,7 +189,11 @@ class _Counter:
 
     def __init__(self, points: Array, threads: int) -> None:
         self.threads = threads
-        self.index = np.sort(points[:, 0]) if points.shape[1] == 1 else cKDTree(points)
+        self.index = (
+            np.sort(points[:, 0])
+            if points.shape[1] == 1
+            else cKDTree(points, leafsize=COUNTING_LEAF)
+        )
 
     def count(self, centers: Array, radii: Array, *, closed: bool) -> Counts:
         """Return how many points, the center included, lie inside (or at) each radius."""
