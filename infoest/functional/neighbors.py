@@ -117,24 +117,24 @@ def count_in_columns(sorted_values: Array, centers: Array, radii: Array, closed:
         closed: Whether values at exactly the radius count.
     """
 
-    def inside(values: Array) -> npt.NDArray[np.bool_]:
-        distances = np.abs(values - centers)
-        return distances <= radii if closed else distances < radii
-
     n = len(sorted_values)
     low = np.searchsorted(sorted_values, centers - radii, "left")
     high = np.searchsorted(sorted_values, centers + radii, "right")
-    # Move the ends outwards while the next value is inside, then inwards while the last is not.
-    while (move := (low > 0) & inside(sorted_values[np.maximum(low - 1, 0)])).any():
+
+    def inside(positions: Counts) -> npt.NDArray[np.bool_]:
+        distances = np.abs(sorted_values[positions] - centers)
+        return np.asarray(distances <= radii if closed else distances < radii)
+
+    # Outwards while the next value is inside, which takes at most a few steps of rounding ...
+    while (move := (low > 0) & inside(np.maximum(low - 1, 0))).any():
         low = low - move
-    while (move := (high < n) & inside(sorted_values[np.minimum(high, n - 1)])).any():
+    while (move := (high < n) & inside(np.minimum(high, n - 1))).any():
         high = high + move
-    while (move := (low < high) & ~inside(sorted_values[np.minimum(low, n - 1)])).any():
-        values = sorted_values[np.minimum(low, n - 1)]
-        low = np.where(move, np.searchsorted(sorted_values, values, "right"), low)
-    while (move := (low < high) & ~inside(sorted_values[np.maximum(high - 1, 0)])).any():
-        values = sorted_values[np.maximum(high - 1, 0)]
-        high = np.where(move, np.searchsorted(sorted_values, values, "left"), high)
+    # ... then inwards past all values equal to one that is not inside.
+    while len(some := np.flatnonzero((low < high) & ~inside(np.minimum(low, n - 1)))):
+        low[some] = np.searchsorted(sorted_values, sorted_values[low[some]], "right")
+    while len(some := np.flatnonzero((low < high) & ~inside(np.maximum(high - 1, 0)))):
+        high[some] = np.searchsorted(sorted_values, sorted_values[high[some] - 1], "left")
     return np.asarray(high - low, dtype=np.int64)
 
 
