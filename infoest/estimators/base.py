@@ -24,6 +24,7 @@ from infoest._validation import (
 )
 from infoest.functional.intervals import autocorrelation_factor
 from infoest.functional.significance import (
+    conditional_rearrangements,
     permutation_p_value,
     rearrangements,
     window_p_value,
@@ -183,7 +184,7 @@ class MutualInformationEstimator(Estimator):
             discrete: Side(s) used as labels: ``"x"``, ``"y"``, ``"both"`` or None.
             missing: ``"raise"`` refuses rows with NaN or infinity, ``"drop"`` leaves them out.
             confidence: Nominal coverage of the interval; None skips it and its cost.
-            n_permutations: Rearrangements for the p-value of independence; 0 for none.
+            n_permutations: Rearrangements for the p-value of independence (given z); 0 for none.
             block: None widens the interval by the measured autocorrelation of the rows; 1
                 declares the rows independent.
 
@@ -257,19 +258,23 @@ class MutualInformationEstimator(Estimator):
         return Ask(confidence, factor, rng, pairs.device)
 
     def _p_value(self, pairs: Pairs, raw: Raw, n_permutations: int, ask: Ask) -> float:
-        if pairs.z is not None:
+        x, y, z = pairs.x, pairs.y, pairs.z
+        if z is None:
+            orders = rearrangements(len(x), n_permutations, ask.rng, shifts=ask.autocorrelated)
+        elif not ask.autocorrelated:
+            orders = conditional_rearrangements(z, n_permutations, ask.rng)
+        else:
             raise ValueError(
-                f"n_permutations must be 0 with a condition z, got {n_permutations}. Permuting "
-                "rows would also break the dependence on z; use the interval instead."
+                f"n_permutations must be 0 with a condition and dependent rows, got "
+                f"{n_permutations}. Use transfer_entropy for time series, or pass block=1 if the "
+                "order of the rows means nothing."
             )
-        x, y = pairs.x, pairs.y
-        orders = rearrangements(len(x), n_permutations, ask.rng, shifts=ask.autocorrelated)
         one_column = not is_labels(x) and not is_labels(y) and x.shape[1] == y.shape[1] == 1
-        if self.window_counts and one_column:
+        if self.window_counts and one_column and z is None:
             return window_p_value(x, y, orders)
         return permutation_p_value(
             raw.value,
-            lambda order: self._estimate(x, y[order], None, ask.value_only()).value,
+            lambda order: self._estimate(x, y[order], z, ask.value_only()).value,
             orders,
         )
 

@@ -146,7 +146,7 @@ class DiscreteEntropy(EntropyEstimator):
         # Not bincount: a label of rows left out must not become a state that was never seen.
         counts = np.unique(x, return_counts=True)[1]
         value = discrete_entropy(counts, correction=self.correction)
-        cautions = _too_few_rows(x, np.zeros_like(x), None)
+        cautions = _too_few_rows_for_labels(len(x), len(counts))
         if ask.confidence is None:
             return Raw(value, cautions=cautions)
         if self.correction == "nsb":
@@ -315,9 +315,20 @@ def _too_few_rows(x: Codes, y: Codes, z: Codes | None) -> tuple[Caution, ...]:
     if len(x) >= ROWS_PER_CELL * cells:
         return ()
     sentence = (
-        f"{len(x)} rows for {cells} possible combinations of labels: with fewer than "
-        f"{ROWS_PER_CELL} for each, chance alone looks like information, its correction is not "
-        "reliable, and an interval may miss. Merge rare labels, use fewer bins, or add rows."
+        f"{len(x)} rows for {cells} possible pairs of labels: with fewer than {ROWS_PER_CELL} for "
+        "each, chance alone looks like information, its correction is not reliable, and an "
+        "interval may miss. Merge rare labels, use fewer bins, or add rows."
+    )
+    return (Caution("too_few_samples_for_dimension", sentence),)
+
+
+def _too_few_rows_for_labels(n: int, n_labels: int) -> tuple[Caution, ...]:
+    if n >= ROWS_PER_CELL * n_labels:
+        return ()
+    sentence = (
+        f"{n} rows hold {n_labels} labels: with fewer than {ROWS_PER_CELL} for each, labels that "
+        "were not seen may make the entropy larger than the interval says. Merge rare labels or "
+        "add rows."
     )
     return (Caution("too_few_samples_for_dimension", sentence),)
 

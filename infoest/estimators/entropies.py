@@ -70,7 +70,7 @@ class FromEntropies(MutualInformationEstimator):
         info: dict[str, object] = {"entropy": METHODS.name_of(entropy)}
         for term in _terms(x, y, z):
             raws, shares = _entropies(entropy, term, ask.value_only())
-            one = sum(share * raw.value for share, raw in zip(shares, raws, strict=True))
+            one = sum(share * float(raw.value) for share, raw in zip(shares, raws, strict=True))
             value += term.sign * one
             cautions += tuple(caution for raw in raws for caution in raw.cautions)
             info[f"entropy_{term.name}"] = one

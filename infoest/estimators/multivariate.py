@@ -13,7 +13,14 @@ from itertools import combinations
 import numpy as np
 
 from infoest._cautions import Caution
-from infoest._validation import Array, as_labels, is_labels, read_series, shares_a_column
+from infoest._validation import (
+    Array,
+    as_labels,
+    as_samples,
+    is_labels,
+    read_series,
+    shares_a_column,
+)
 from infoest.functional.discrete import joint_codes
 from infoest.result import Estimate, Raw
 
@@ -158,7 +165,7 @@ class _System:
         self.cautions: tuple[Caution, ...] = ()
         self.info: dict[str, object] = {"entropy": METHODS.name_of(self.entropy)}
         if not self.entropy.accepts_constant:
-            read_series(named)
+            read_series(named)  # once more: only the first reading told the type
         self.variables = _split(series)
         if self.entropy.reads_labels:
             self.variables = [as_labels("data", variable)[0] for variable in self.variables]
@@ -208,11 +215,15 @@ class _System:
 
 
 def _named(data: object) -> dict[str, object]:
-    if not isinstance(data, (list, tuple)):
-        return {"data": data}
-    if len(data) < 2:
-        raise _too_few(len(data))
-    return {f"data[{i}]": variable for i, variable in enumerate(data)}
+    named = {"data": data}
+    if isinstance(data, (list, tuple)):
+        if len(data) < 2:
+            raise _too_few(len(data))
+        named = {f"data[{i}]": variable for i, variable in enumerate(data)}
+    for name, variable in named.items():
+        if variable is None:  # which read_series would leave out
+            as_samples(name, variable)
+    return named
 
 
 def _split(series: dict[str, Array]) -> list[Array]:

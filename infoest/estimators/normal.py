@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from infoest._cautions import Caution
-from infoest._validation import Array, read_data, standardized
+from infoest._validation import Array, Pairs, read_data, standardized
 from infoest.functional.gaussian import (
     MAX_SQUARED_CORRELATION,
     Canonical,
@@ -18,6 +18,7 @@ from infoest.functional.gaussian import (
 )
 from infoest.functional.intervals import noncentral_interval
 from infoest.functional.ranks import normal_scores
+from infoest.functional.significance import permutation_p_value, rearrangements
 from infoest.result import Raw
 
 from .base import Ask, MutualInformationEstimator
@@ -81,6 +82,20 @@ class Gaussian(MutualInformationEstimator):
             return Raw(value, cautions=cautions, info=info)
         std_error, interval = self._interval(n, value, variates, ask)
         return Raw(value, std_error, interval, cautions, info)
+
+    def _p_value(self, pairs: Pairs, raw: Raw, n_permutations: int, ask: Ask) -> float:
+        if pairs.z is None:
+            return super()._p_value(pairs, raw, n_permutations, ask)
+        # Given z only residuals count, and those of y may be exchanged (Freedman, Lane 1983).
+        variates = self._canonical(pairs.x, pairs.y, pairs.z)
+        orders = rearrangements(len(pairs.x), n_permutations, ask.rng, shifts=ask.autocorrelated)
+        return permutation_p_value(
+            gaussian_mutual_information(variates.correlations),
+            lambda order: gaussian_mutual_information(
+                canonical(variates.x, variates.y[order]).correlations
+            ),
+            orders,
+        )
 
     def _canonical(self, x: Array, y: Array, z: Array | None) -> Canonical:
         prepare = _standard_scores if self.by_ranks else standardized

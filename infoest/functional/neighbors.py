@@ -116,7 +116,6 @@ def count_in_columns(sorted_values: Array, centers: Array, radii: Array, closed:
         radii: Shape (q,).
         closed: Whether values at exactly the radius count.
     """
-
     n = len(sorted_values)
     low = np.searchsorted(sorted_values, centers - radii, "left")
     high = np.searchsorted(sorted_values, centers + radii, "right")

@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
-from infoest._validation import Array
+from infoest._validation import Array, is_labels, standardized
 from infoest.functional.ranks import mid_ranks
 
 Indices = npt.NDArray[np.int64]
 
 # Sequential stopping: after so many exceedances the p-value is known well enough.
 MAX_EXCEEDANCES = 10
+
+# Neighbors in z among which a row is exchanged.
+LOCAL_NEIGHBORS = 5
 
 WINDOW_BINS = 64
 WINDOW_REACH = 4
@@ -35,6 +39,45 @@ def rearrangements(
             yield np.roll(np.arange(n), int(rng.integers(margin, n - margin + 1)))
         else:
             yield rng.permutation(n)
+
+
+def conditional_rearrangements(
+    z: Array, number: int, rng: np.random.Generator
+) -> Iterator[Indices]:
+    """Yield row orders that break the pairing of two samples but keep what both owe to z.
+
+    Labels: permutations inside every class. Samples: every row takes the place of one of its five
+    nearest neighbors in z (max norm of standardized columns, itself included), each row used at
+    most once where that is possible.
+
+    Args:
+        z: Condition, samples (n, d_z) or codes (n,).
+        number: How many orders.
+        rng: Source of randomness.
+
+    References:
+        Runge (2018), AISTATS, Algorithm 1 (k_perm = 5).
+    """
+    n = len(z)
+    if is_labels(z):
+        by_class = np.argsort(z, kind="stable")
+        for _ in range(number):
+            order = np.empty(n, dtype=np.int64)
+            order[by_class] = by_class[np.lexsort((rng.random(n), z[by_class]))]
+            yield order
+        return
+    points = standardized(z)
+    k = min(LOCAL_NEIGHBORS, n)
+    near = cKDTree(points).query(points, k=k, p=np.inf)[1].reshape(n, k)
+    for _ in range(number):
+        choices = rng.permuted(near, axis=1).tolist()
+        used = [False] * n
+        order = np.empty(n, dtype=np.int64)
+        for row in rng.permutation(n).tolist():
+            free = next((j for j in choices[row] if not used[j]), choices[row][-1])
+            used[free] = True
+            order[row] = free
+        yield order
 
 
 def permutation_p_value(

@@ -174,7 +174,8 @@ def test_integers_among_continuous_data_are_said():
     assert e.has("integers_treated_as_continuous")
     assert e.warnings[0].sentence.startswith("data[2] holds integers")
     assert not total_correlation([x, y, 1.0 * counts]).has("integers_treated_as_continuous")
-    assert not total_correlation([x, counts], entropy=COUNTS).warnings[:0]
+    labels = total_correlation([x, counts], entropy=COUNTS)
+    assert not labels.has("integers_treated_as_continuous")
 
 
 def test_a_list_holds_variables_of_any_width():
@@ -240,6 +241,8 @@ def test_bad_data(function):
         function(np.array([["a", "b", "c"]] * 9))
     with pytest.raises(TypeError, match="data must be an array of samples, got None"):
         function(None)
+    with pytest.raises(TypeError, match=r"data\[1\] must be an array of samples, got None"):
+        function([noise[:, 0], None, noise[:, 1], noise[:, 2]])
 
 
 @each

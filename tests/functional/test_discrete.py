@@ -599,6 +599,16 @@ def test_hashes_of_many_similar_rows_differ():
         assert len(np.unique(discrete._row_hashes(rows))) == 2**16
 
 
+def test_correction_is_keyword_only():
+    for function, labels in (
+        (discrete_entropy, [[1, 2]]),
+        (discrete_mutual_information, [[0, 1]] * 2),
+        (discrete_conditional_mutual_information, [[0, 1]] * 3),
+    ):
+        with pytest.raises(TypeError, match="positional"):
+            function(*labels, "none")
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 
