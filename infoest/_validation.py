@@ -188,7 +188,7 @@ def read_data(
     """Check and convert the named data arguments of one call.
 
     Args:
-        data: Argument name to data, in the order x, y, z; None values are left out.
+        data: Argument name to data, in the order x, y, z; z may be None.
         labels: Names of the arguments that hold labels.
         missing: ``"raise"`` refuses NaN and infinity, ``"drop"`` leaves those rows out.
         paired: Whether row i of every argument belongs together.
@@ -204,7 +204,7 @@ def read_data(
     bad: dict[str, npt.NDArray[np.bool_]] = {}
     cautions: list[Caution] = []
     for name, value in data.items():
-        if value is None and name != "x":
+        if value is None and name == "z":
             continue
         if name in labels:
             arrays[name], bad[name] = as_labels(name, value)
@@ -252,7 +252,10 @@ def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str,
         if not constant:
             _check_varies(name, array)
     return {
-        name: array.astype(np.int64) if holds_integers(given[name]) else array
+        # Taken from the caller once more: float64 merges integers above 2**53.
+        name: _with_two_axes(name, _as_array(name, given[name])).astype(np.int64)
+        if holds_integers(given[name])
+        else array
         for name, array in arrays.items()
     }
 

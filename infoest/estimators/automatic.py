@@ -190,9 +190,9 @@ def _chosen(raw: Raw, method: str, reason: str, candidates: dict[str, Raw]) -> R
 
 def _few_integers(name: str, data: object) -> bool:
     """Return whether the caller's data are integers (or booleans) that look like labels."""
-    if data is None or not holds_integers(data):
-        return False
     samples = as_samples(name, data)
+    if not holds_integers(data):
+        return False
     return len(np.unique(samples, axis=0)) <= max(MOST_LABELS, int(np.sqrt(len(samples))))
 
 

@@ -104,7 +104,13 @@ class Estimator(ABC):
             name, _, rest = key.partition("__")
             check_option("parameter", name, names)
             if rest:
-                getattr(self, name).set_params(**{rest: value})
+                nested = getattr(self, name)
+                if not hasattr(nested, "set_params"):
+                    raise ValueError(
+                        f"parameter must name a field of a nested estimator, got {key!r} while "
+                        f"{name} is {nested!r}. Set {name} to an estimator first."
+                    )
+                nested.set_params(**{rest: value})
             else:
                 setattr(self, name, value)
         return self

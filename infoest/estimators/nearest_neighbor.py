@@ -275,7 +275,7 @@ class KozachenkoLeonenko(EntropyEstimator):
         white = standardized(x)
         log_scale = float(np.log(_scales(x, white)).sum())
         local, parts, tied = _spreading_ties(strict, (white,), ask.rng)
-        value, cautions = float(local.mean()), cautions + tied
+        value, cautions = float(local.mean()), cautions + tied + _too_many_columns(n, d)
         if ask.confidence is None:
             return Raw(value + log_scale, cautions=cautions)
         std_error = noise_floor(parts, local, self.k, lambda p: float(local_of(p).mean()), ask.rng)

@@ -29,7 +29,7 @@ def noncentral_interval(
         center: Bias-corrected estimate in nats; T = 2 n center + degrees.
         degrees: Degrees of freedom, positive.
         n_effective: Effective number of samples n.
-        share: Noncentrality per 2 n I, in (0, 1].
+        share: Noncentrality per 2 n I, positive.
         confidence: Nominal coverage, in (0, 1).
 
     Returns:

@@ -8,7 +8,6 @@ from scipy.special import digamma, gammaln
 
 from infoest._validation import (
     Array,
-    as_samples,
     check_int,
     check_option,
     is_labels,
@@ -288,7 +287,8 @@ def knn_divergence(x: npt.ArrayLike, y: npt.ArrayLike, *, k: int = 5) -> float:
         >>> abs(knn_divergence(x, y, k=5) - 0.5) < 0.1
         True
     """
-    x, y = as_samples("x", x), as_samples("y", y)
+    found = read_data({"x": x, "y": y}, paired=False)
+    x, y = found.x, found.y
     most = min(len(x) - 1, len(y))
     check_int("k", k, low=1, high=most, remedy=f"There are {len(x)} and {len(y)} samples.")
     return float(divergence_local_values(x, y, k).mean())

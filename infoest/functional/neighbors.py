@@ -202,7 +202,8 @@ class _Counter:
         found = self.index.query_ball_point(
             centers, reach, p=np.inf, workers=self.threads, return_length=True
         )
-        return np.asarray(found, dtype=np.int64)
+        # A search with radius 0 finds the center itself, which is not strictly inside.
+        return np.asarray(found if closed else np.where(radii > 0.0, found, 0), dtype=np.int64)
 
 
 # ------------------------------------------------------------------------------------------ pairs

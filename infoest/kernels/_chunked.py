@@ -5,7 +5,8 @@ from torch import Tensor
 from . import _dense
 from .formulas import Formula
 
-# Pairs in a block: 2 MB of float64 stay in the cache; 2**16 to 2**20 are about as fast, 2**22 takes four times as long.
+# Pairs in a block: 2 MB of float64 stay in the cache. 2**16 to 2**20 are about as fast, 2**22
+# takes two to four times as long.
 BLOCK_PAIRS = 2**18
 
 

@@ -96,11 +96,11 @@ def test_class_surrogate_knows_its_information() -> None:
     """Two unit normals at -m and m: log 2 - E log(1 + exp(-2 m u)), u ~ N(m, 1)."""
     rng = np.random.default_rng(6)
     labels = rng.integers(0, 2, 4000)
-    x = (2.0 * labels - 1.0)[:, None] * 1.2 + rng.standard_normal((4000, 1))
-    u = 1.2 + np.random.default_rng(0).standard_normal(200_000)
-    truth = np.log(2.0) - np.log1p(np.exp(-2.4 * u)).mean()
+    x = (2.0 * labels - 1.0)[:, None] * 0.5 + rng.standard_normal((4000, 1))
+    u = 0.5 + np.random.default_rng(0).standard_normal(200_000)
+    truth = np.log(2.0) - np.log1p(np.exp(-1.0 * u)).mean()
     surrogate = ClassSurrogate.of_classes(x, labels, rng)
-    assert surrogate.truth == pytest.approx(truth, abs=0.03)
+    assert surrogate.truth == pytest.approx(truth, abs=0.01)
     copy, same_labels = surrogate.draw(rng)
     np.testing.assert_array_equal(same_labels, labels)
     np.testing.assert_array_equal(np.sort(copy, axis=0), np.sort(x, axis=0))
@@ -109,7 +109,9 @@ def test_class_surrogate_knows_its_information() -> None:
 
 def test_class_surrogate_of_unrelated_labels_is_near_zero() -> None:
     rng = np.random.default_rng(7)
-    surrogate = ClassSurrogate.of_classes(
-        rng.standard_normal((500, 2)), rng.integers(0, 3, 500), rng
-    )
-    assert 0.0 <= surrogate.truth < 0.01
+    truths = [
+        ClassSurrogate.of_classes(rng.standard_normal((500, 2)), rng.integers(0, 3, 500), rng).truth
+        for _ in range(20)
+    ]
+    assert min(truths) >= 0.0
+    assert np.mean(truths) < 0.01
