@@ -341,9 +341,7 @@ def matches(cell: Cell, filters: Sequence[str]) -> bool:
     for text in filters:
         field, _, values = text.partition("=")
         value = getattr(cell, field)
-        named = values.split(",")
-        found = value in named if isinstance(value, str) else value in map(float, named)
-        if not found:
+        if value not in [type(value)(named) for named in values.split(",")]:
             return False
     return True
 

@@ -191,7 +191,8 @@ def read_data(
         data: Argument name to data, in the order x, y, z; z may be None.
         labels: Names of the arguments that hold labels.
         missing: ``"raise"`` refuses NaN and infinity, ``"drop"`` leaves those rows out.
-        paired: Whether row i of every argument belongs together.
+        paired: Whether row i of every argument belongs together; if not, they are samples of
+            laws on one space and need the same number of columns.
         constant: Whether constant columns are a valid input.
 
     Raises:
@@ -215,6 +216,8 @@ def read_data(
                 cautions.append(_integers(name))
     if paired:
         _check_paired(arrays)
+    else:
+        _check_one_space(arrays)
     arrays, dropped = _without_missing(arrays, bad, missing, paired)
     cautions += dropped
     for name, array in arrays.items():
@@ -416,6 +419,15 @@ def _check_paired(arrays: dict[str, Array]) -> None:
                 f"{first} and {other} must be paired, got {len(arrays[first])} and "
                 f"{len(arrays[other])} samples. Row i of both must belong together."
             )
+
+
+def _check_one_space(arrays: dict[str, Array]) -> None:
+    widths = [array.shape[1] for array in arrays.values()]
+    if len(set(widths)) > 1:
+        raise ValueError(
+            f"{' and '.join(arrays)} must have the same number of columns, got "
+            f"{' and '.join(map(str, widths))}. Both samples must live in one space."
+        )
 
 
 def _incomplete(array: Array) -> npt.NDArray[np.bool_]:

@@ -368,11 +368,6 @@ class DivergenceEstimator(Estimator):
         """
         check_int("n_permutations", n_permutations, low=0)
         found = read_data({"x": x, "y": y}, missing=missing, paired=False, constant=True)
-        if found.x.shape[1] != found.y.shape[1]:
-            raise ValueError(
-                f"x and y must have the same number of columns, got {found.x.shape[1]} and "
-                f"{found.y.shape[1]}. Both samples must live in one space."
-            )
         pooled = np.vstack([found.x, found.y])
         constant = np.flatnonzero(pooled.max(axis=0) == pooled.min(axis=0))
         if len(constant):

@@ -80,6 +80,9 @@ class Methods(Mapping[str, type]):
         )
         return found
 
+    def __contains__(self, name: object) -> bool:
+        return name in _ENTRIES
+
     def __iter__(self) -> Iterator[str]:
         return iter(_ENTRIES)
 

@@ -176,8 +176,8 @@ class MixedKSG(MutualInformationEstimator):
         >>> rng = np.random.default_rng(0)
         >>> label = rng.integers(0, 2, 2000)
         >>> x = label + 0.1 * rng.standard_normal(2000)
-        >>> abs(float(MixedKSG().estimate(x, label, discrete="y")) - np.log(2)) < 0.05
-        True
+        >>> round(float(MixedKSG().estimate(x, label, discrete="y")), 1)
+        0.7
     """
 
     accepts_labels: ClassVar[str] = "one"
@@ -252,8 +252,8 @@ class KozachenkoLeonenko(EntropyEstimator):
     Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).standard_normal(2000)
-        >>> abs(float(KozachenkoLeonenko().estimate(x)) - 0.5 * np.log(2 * np.pi * np.e)) < 0.1
-        True
+        >>> round(float(KozachenkoLeonenko().estimate(x)), 1)
+        1.4
     """
 
     k: int = 5
@@ -264,9 +264,10 @@ class KozachenkoLeonenko(EntropyEstimator):
         check_int("k", self.k, low=1, high=n - 1, remedy=f"There are {n} samples.")
         check_bool("weighted", self.weighted)
         weights, cautions = self._weights(d)
+        ks = np.flatnonzero(weights) + 1
 
         def strict(parts: tuple[Array, ...]) -> Array:
-            return weights @ entropy_local_values(parts[0], np.arange(1, len(weights) + 1))
+            return weights[ks - 1] @ entropy_local_values(parts[0], ks)
 
         def local_of(parts: tuple[Array, ...]) -> Array:
             return _spreading_ties(strict, parts, ask.rng)[0]
@@ -303,7 +304,7 @@ class KozachenkoLeonenko(EntropyEstimator):
         )
 
     def _weights(self, d: int) -> tuple[Array, tuple[Caution, ...]]:
-        plain = (np.arange(1, self.k + 1) == self.k).astype(np.float64)
+        plain = np.eye(self.k)[self.k - 1]
         if not self.weighted or self.k == 1:
             return plain, ()
         try:

@@ -201,14 +201,14 @@ def kozachenko_leonenko(x: npt.ArrayLike, *, k: int = 5, weighted: bool = False)
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((2000, 1))
-        >>> abs(kozachenko_leonenko(x, k=5) - 0.5 * np.log(2 * np.pi * np.e)) < 0.1
+        >>> bool(abs(kozachenko_leonenko(x, k=5) - 0.5 * np.log(2 * np.pi * np.e)) < 0.1)
         True
     """
     x = read_data({"x": x}).x
     check_int("k", k, low=1, high=len(x) - 1, remedy=f"There are {len(x)} samples.")
-    ks = np.arange(1, k + 1)
-    weights = neighbor_weights(k, x.shape[1]) if weighted else (ks == k).astype(np.float64)
-    return float(weights @ entropy_local_values(x, ks).mean(axis=1))
+    weights = neighbor_weights(k, x.shape[1]) if weighted else np.eye(k)[k - 1]
+    ks = np.flatnonzero(weights) + 1
+    return float(weights[ks - 1] @ entropy_local_values(x, ks).mean(axis=1))
 
 
 def entropy_local_values(x: Array, ks: Sequence[int] | Counts) -> Array:
