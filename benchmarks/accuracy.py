@@ -10,16 +10,16 @@ picture of the mean error against the time of a call. `Discrete` is left out: no
 """
 
 import argparse
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from provenance import RESULTS, provenance, read_rows
+from provenance import RESULTS, provenance, read_table, update_rows
 
 import infoest
-from infoest.benchmarking import Row, Summary, run, summarize, write_csv
+from infoest.benchmarking import Row, run, summarize
+from infoest.datasets import suite
 from infoest.estimators import MutualInformationEstimator
 from infoest.result import Raw
 
@@ -27,6 +27,8 @@ PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy.png"
 SUITES = ("core", "mixtures")
 ONE_COLUMN = "one column a side"
 PEER = "MutualInfoRegression"
+KEY = ("task", "method", "n")
+SUMMARY_KEY = ("tasks", "method", "n")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -47,38 +49,25 @@ class MutualInfoRegression(MutualInformationEstimator):
 def main() -> None:
     """Run, sum up, draw."""
     options = parsed()
-    suites = {name: infoest.datasets.suite(name) for name in options.suite}
-    tasks = [task for suite in suites.values() for task in suite]
-    narrow = [task for task in tasks if has_one_column_a_side(task)]
-    groups = {"all": {task.name for task in tasks}}
-    groups |= {name: {task.name for task in suite} for name, suite in suites.items()}
-    groups[ONE_COLUMN] = {task.name for task in narrow}
     rows_path, summary_path = options.out / "accuracy.csv", options.out / "accuracy_summary.csv"
-    if options.redraw:
-        draw(read_rows(summary_path), options.picture, groups)
-        return
     comments = provenance("scikit-learn", "torch", threads="one process, each method's own")
-    rows: list[Row] = []
+    tasks = [] if options.redraw else [task for name in options.suite for task in suite(name)]
     for n in options.n:
-        for part, methods in ((tasks, options.methods), (narrow, [MutualInfoRegression()])):
-            if not part or (methods is not options.methods and options.without_peer):
-                continue
-            rows += run(part, methods=methods, n=n, seeds=options.seeds, on_row=Progress())
-            options.out.mkdir(parents=True, exist_ok=True)
-            write_csv(rows_path, rows, comments=comments)  # so that a killed run leaves something
-    summaries = [
-        {"tasks": group, **summary._asdict()}
-        for group, names in groups.items()
-        for summary in summarize(row for row in rows if row.task in names)
-        if summary.method != PEER or group == ONE_COLUMN
-    ]
-    with summary_path.open("w", encoding="utf-8", newline="") as stream:
-        stream.writelines(f"# {line}\n" for line in comments)
-        writer = csv.DictWriter(stream, ["tasks", *Summary._fields], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rounded(summary) for summary in summaries)
-    print(table(summaries))
-    draw(read_rows(summary_path), options.picture, groups)
+        for task in tasks:
+            methods = [*options.methods, *([MutualInfoRegression()] if is_narrow(task) else [])]
+            print(f"n = {n}  {task.name}", flush=True)
+            rows = run([task], methods=methods, n=n, seeds=options.seeds, on_row=complain)
+            update_rows(rows_path, [rounded(row._asdict(), 6) for row in rows], comments, KEY)
+    comments, lines = read_table(rows_path)
+    rows = [row_of(line) for line in lines]
+    if not rows:
+        raise SystemExit(f"--redraw needs {rows_path}. Run without it first.")
+    summaries = sums(rows)
+    if not options.redraw:
+        summary_path.unlink(missing_ok=True)
+        update_rows(summary_path, [rounded(one, 4) for one in summaries], comments, SUMMARY_KEY)
+        print(table(summaries))
+    draw(summaries, options.picture)
     print(f"\nwritten: {rows_path}, {summary_path}, {options.picture}")
 
 
@@ -94,7 +83,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--n", nargs="+", type=int, default=[1000, 5000])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--suite", nargs="+", default=SUITES)
-    parser.add_argument("--without-peer", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the tables")
     parser.add_argument("--picture", type=Path, help="default: docs/_static, or --out if given")
     parser.add_argument("--redraw", action="store_true", help="only draw the table once more")
@@ -104,32 +92,55 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def has_one_column_a_side(task: infoest.datasets.Task) -> bool:
+def is_narrow(task: infoest.datasets.Task) -> bool:
     """Return whether scikit-learn can read the task."""
     x, y = task.sample(5, 0)
     return x.shape[1] == y.shape[1] == 1
 
 
-class Progress:
-    """Print each task as the first row of the next one comes."""
-
-    def __init__(self) -> None:
-        self.task = ""
-
-    def __call__(self, row: Row) -> None:
-        """Take a row."""
-        if row.task != self.task:
-            self.task = row.task
-            print(f"n = {row.n}  {row.task}", flush=True)
-        if row.status != "ok":
-            print(f"    {row.method}: {row.status}")
+def complain(row: Row) -> None:
+    """Print what a method refused."""
+    if row.status != "ok":
+        print(f"    {row.method}: {row.status}")
 
 
-def rounded(summary: dict[str, object]) -> dict[str, object]:
-    """Return the summary with four significant digits."""
+def row_of(line: dict[str, str]) -> Row:
+    """Return a line of the table as it was before it was written."""
+    types = {"n": int, "seed": int, "task": str, "method": str, "status": str}
+    types["covered"] = "True".__eq__
+    return Row(
+        **{
+            name: None if text == "" else types.get(name, float)(text)
+            for name, text in line.items()
+        }
+    )
+
+
+def sums(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Return the summaries of all tasks, of each suite, and of the tasks of the peer."""
+    known = {name: suite(name) for name in SUITES}
+    names = {row.task for row in rows}
+    groups = {"all": names}
+    groups |= {name: names & {task.name for task in tasks} for name, tasks in known.items()}
+    groups[ONE_COLUMN] = {
+        task.name
+        for tasks in known.values()
+        for task in tasks
+        if task.name in names and is_narrow(task)
+    }
+    return [
+        {"tasks": group, "n_tasks": len(members), **summary._asdict()}
+        for group, members in groups.items()
+        for summary in summarize(row for row in rows if row.task in members)
+        if summary.method != PEER or group == ONE_COLUMN
+    ]
+
+
+def rounded(row: dict[str, object], digits: int) -> dict[str, object]:
+    """Return the row with so many significant digits."""
     return {
-        name: float(f"{value:.4g}") if isinstance(value, float) else value
-        for name, value in summary.items()
+        name: float(f"{value:.{digits}g}") if isinstance(value, float) else value
+        for name, value in row.items()
     }
 
 
@@ -159,7 +170,7 @@ NAMES = {PEER: "scikit-learn (value only)"}
 FONT_SIZE = 9
 
 
-def draw(summaries: Sequence[dict[str, str]], path: Path, groups: dict[str, set[str]]) -> None:
+def draw(summaries: Sequence[dict], path: Path) -> None:
     """Draw mean error against time, all tasks beside those that scikit-learn can read."""
     from matplotlib.figure import Figure
 
@@ -167,9 +178,10 @@ def draw(summaries: Sequence[dict[str, str]], path: Path, groups: dict[str, set[
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     drawn = []
     for ax, group in zip(axes, ("all", ONE_COLUMN), strict=True):
-        drawn.append(draw_group(ax, [one for one in summaries if one["tasks"] == group]))
+        own = [one for one in summaries if one["tasks"] == group]
+        drawn.append(draw_group(ax, own))
         suffix = "" if group == "all" else f" with {group}"
-        ax.set_title(f"{len(groups[group])} tasks{suffix}", fontsize=11, loc="left")
+        ax.set_title(f"{own[0]['n_tasks']} tasks{suffix}", fontsize=11, loc="left")
         ax.set_xlabel("seconds a call, with the interval where there is one")
     axes[0].set_ylabel("mean absolute error (nats)")
     low, high = axes[0].get_xlim()
@@ -181,12 +193,12 @@ def draw(summaries: Sequence[dict[str, str]], path: Path, groups: dict[str, set[
     figure.savefig(path, dpi=150)
 
 
-def draw_group(ax, summaries: Sequence[dict[str, str]]) -> dict[str, np.ndarray]:
+def draw_group(ax, summaries: Sequence[dict]) -> dict[str, np.ndarray]:
     """Draw a line from the fewest to the most samples for each method and return its points."""
     found: dict[str, list[tuple[float, float]]] = {}
-    for one in sorted(summaries, key=lambda one: int(one["n"])):
+    for one in sorted(summaries, key=lambda one: one["n"]):
         if one["mean_absolute_error"]:
-            point = (float(one["mean_seconds"]), float(one["mean_absolute_error"]))
+            point = (one["mean_seconds"], one["mean_absolute_error"])
             found.setdefault(one["method"], []).append(point)
     ax.set(xscale="log", yscale="log")
     for method, points in found.items():
@@ -202,7 +214,7 @@ def draw_group(ax, summaries: Sequence[dict[str, str]]) -> dict[str, np.ndarray]
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.margins(x=0.06, y=0.1)
-    sizes = sorted({int(one["n"]) for one in summaries})
+    sizes = sorted({one["n"] for one in summaries})
     marks = [f"{mark} n = {n}" for mark, n in zip("○●"[-len(sizes) :], sizes[-2:], strict=False)]
     ax.text(1, 1.02, "   ".join(marks), transform=ax.transAxes, ha="right", fontsize=9, color="0.3")
     return {method: np.array(points) for method, points in found.items()}

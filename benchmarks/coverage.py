@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from provenance import RESULTS, provenance, read_rows, write_rows
+from provenance import RESULTS, provenance, read_table, update_rows
 from scipy.special import ndtri
 
 import infoest
@@ -298,12 +298,13 @@ def main() -> None:
     """Measure the cells that are missing, or print what was measured."""
     options = parsed()
     if options.table:
-        print(markdown(read_rows(options.out)))
+        print(markdown(read_table(options.out)[1]))
         return
     asked = [cell for cell in cells() if matches(cell, options.cells)]
     if not asked:
         raise SystemExit(f"--cells must leave some of {len(cells())} cells, got {options.cells}.")
-    done = {key(line) for line in read_rows(options.out) if int(line["seeds"]) >= options.seeds}
+    lines = read_table(options.out)[1]
+    done = {key(line) for line in lines if int(line["seeds"]) >= options.seeds}
     left = [cell for cell in asked if key(cell._asdict()) not in done]
     total = expected_seconds(left) * options.seeds / options.processes
     print(f"{len(asked)} cells, {len(left)} to measure, about {total / 60:.1f} minutes", flush=True)
@@ -388,8 +389,7 @@ def measure(left: Sequence[Cell], options: argparse.Namespace) -> None:
         for count, cell in enumerate(left, 1):
             found = parallel(delayed(outcomes)(cell, part) for part in numbers)
             line = row(cell, [one for part in found for one in part])
-            write_rows(options.out, [line], comments)
-            comments = []
+            update_rows(options.out, [line], comments, Cell._fields)
             elapsed = (time.perf_counter() - start) / 60
             own = f", own {line['coverage_own']}" if line["coverage_own"] != "" else ""
             print(
@@ -409,9 +409,8 @@ def markdown(lines: Sequence[dict[str, str]]) -> str:
         f"side; **bold** outside {LOW:.0%} to {HIGH:.0%}, - where there is no such value. In "
         "parentheses the mean width in nats.",
     ]
-    newest = {key(line): line for line in lines}
     for title, method, column in SECTIONS:
-        chosen = [line for line in newest.values() if line["method"] == method]
+        chosen = [line for line in lines if line["method"] == method]
         if method in GAUSSIAN and column == "coverage":
             chosen = [line for line in chosen if line["own"] != line["truth"]]
         if chosen:

@@ -53,21 +53,34 @@ def processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table, without the comments above and between them."""
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the comments and the rows of a table; none where there is no file."""
     if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
+        return [], []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("# ") for line in lines if line.startswith("#")]
+    return comments, list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, object]], comments: Sequence[str] = ()) -> None:
-    """Write rows with the same keys; comments and names come first in a new file."""
+def update_rows(
+    path: Path, rows: Sequence[dict[str, object]], comments: Sequence[str], key: Sequence[str]
+) -> None:
+    """Put rows into a table in place of those with the same key; all others stay.
+
+    Args:
+        path: Table, made where there is none; a reader never finds half of it.
+        rows: New rows, all with the same columns.
+        comments: What `provenance` returned, put below the comments of earlier runs.
+        key: Columns that tell rows apart.
+    """
+    old_comments, old_rows = read_table(path)
+    new_keys = {tuple(str(row[name]) for name in key) for row in rows}
+    kept = [row for row in old_rows if tuple(row[name] for name in key) not in new_keys]
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as stream:
-        stream.writelines(f"# {line}\n" for line in comments)
-        writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    half = path.with_name(f"{path.name}.part")
+    with half.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(f"# {line}\n" for line in dict.fromkeys([*old_comments, *comments]))
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *rows])
+    half.replace(path)

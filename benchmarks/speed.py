@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from provenance import RESULTS, cores, provenance, write_rows
+from provenance import RESULTS, cores, provenance, update_rows
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
@@ -41,15 +41,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.csv")
     options = parser.parse_args()
     comments = provenance("scikit-learn", "joblib", threads="all cores unless the line says")
-    options.out.unlink(missing_ok=True)
     for name in options.only:
-        for line in MEASURES[name](options):
-            write_rows(options.out, [line], comments)
-            comments = []
-            print(
-                "  ".join(f"{key}={value}" for key, value in line.items() if value != ""),
-                flush=True,
-            )
+        for found in MEASURES[name](options):
+            update_rows(options.out, [found], comments, ["work"])
+            print("  ".join(str(value) for value in found.values() if value != ""), flush=True)
 
 
 def line(
@@ -135,7 +130,7 @@ def ksg_1v1(options: argparse.Namespace) -> list[dict]:
     ]
 
 
-# -------------------------------------------------------------------------------- against a k-d tree
+# ------------------------------------------------------------------------------- against a k-d tree
 
 
 def plain_tree(x: np.ndarray, y: np.ndarray, k: int) -> float:
@@ -179,7 +174,7 @@ def against_tree(d: int, target: str) -> Callable[[argparse.Namespace], list[dic
     return measure
 
 
-# -------------------------------------------------------------------------------- in another process
+# ------------------------------------------------------------------------------- in another process
 
 MEMORY = """
 import json, sys
@@ -256,7 +251,7 @@ def command_line(options: argparse.Namespace) -> list[dict]:
     return [line("infoest estimate FILE --method ksg", ours, target="< 1", note="whole process")]
 
 
-# ------------------------------------------------------------------------------------ many at a time
+# ----------------------------------------------------------------------------------- many at a time
 
 
 def matrix(options: argparse.Namespace) -> list[dict]:

@@ -43,6 +43,16 @@ def normal_scores(x: Array) -> Array:
     return np.asarray(ndtri((mid_ranks(x) - 0.5) / len(x)))
 
 
+def repeated_share(x: Array) -> float:
+    """Return the largest share of values in a column that repeat an earlier one, in [0, 1).
+
+    Args:
+        x: Samples, shape (n, d).
+    """
+    ordered = np.sort(x, axis=0)
+    return float((ordered[1:] == ordered[:-1]).mean(axis=0).max()) if len(x) > 1 else 0.0
+
+
 def spread_ties(x: Array, rng: np.random.Generator) -> Array:
     """Return a copy in which equal values of a column are spread over their own cell.
 

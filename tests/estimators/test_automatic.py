@@ -152,6 +152,18 @@ def test_a_condition_with_labels() -> None:
         Auto().estimate(x, rng.standard_normal(800), z=z)
 
 
+def test_labels_given_a_continuous_condition_are_not_explained_away() -> None:
+    """Every value of z is one of a kind: strata of one row would always say 0."""
+    rng = np.random.default_rng(12)
+    x, z = rng.integers(0, 2, 400), rng.standard_normal(400)
+    try:
+        found = Auto().estimate(x, x, z=z)
+    except ValueError as error:
+        assert str(error).startswith("z must ")  # noqa: PT017 - either answer is right
+    else:
+        assert found.value == pytest.approx(np.log(2.0), abs=0.1)
+
+
 def test_value_and_choice_do_not_depend_on_the_interval() -> None:
     for seed in range(4):
         x = np.random.default_rng(seed).standard_normal((200, 1))

@@ -40,10 +40,11 @@ def test_coupling_in_both_directions(method) -> None:
 
 
 def test_history_is_used() -> None:
-    sample = var_process(
-        6000, coefficients=((0.9, 0.3), (0.8, -0.5)), history=1, random_state=2
+    coefficients = ((0.8, 0.3), (0.4, -0.5))
+    sample, longer = (
+        var_process(6000, coefficients=coefficients, history=history, random_state=2)
+        for history in (1, 4)
     )
-    longer = var_process(6000, coefficients=((0.9, 0.3), (0.8, -0.5)), history=4, random_state=2)
     assert abs(sample.transfer_entropy - longer.transfer_entropy) > 0.02
     for truth, history in ((sample, 1), (longer, 4)):
         found = transfer_entropy(truth.source, truth.target, history=history, method="gaussian")
