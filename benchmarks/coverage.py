@@ -330,10 +330,10 @@ def parsed() -> argparse.Namespace:
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1, got {options.seeds}.")
     for text in options.cells:
-        if text.partition("=")[0] not in Cell._fields or not text.partition("=")[2]:
-            parser.error(
-                f"--cells must be FIELD=VALUES with a field of {Cell._fields}, got {text}."
-            )
+        try:
+            matches(cells()[0], [text])
+        except (AttributeError, ValueError):
+            parser.error(f"--cells must be FIELD=VALUES, FIELD of {Cell._fields}, got {text!r}.")
     return options
 
 

@@ -235,7 +235,7 @@ def memory(options: argparse.Namespace) -> list[dict]:
 def importing(options: argparse.Namespace) -> list[dict]:
     """Time of `import infoest` above a bare interpreter."""
     ours, bare = medians(
-        max(options.repeats, 2 * options.repeats - 1),
+        2 * options.repeats + 1,
         lambda: python("-c", "import infoest"),
         lambda: python("-c", "pass"),
     )

@@ -1,10 +1,18 @@
 """Sphinx settings. Build: ``sphinx-build -W --keep-going -b html docs docs/_build/html``."""
 
+import csv
 import inspect
 import re
+import shutil
+import subprocess
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import infoest
+
+HERE = Path(__file__).parent
+BENCHMARKS = HERE.parent / "benchmarks"
 
 PACKAGES = ("infoest", "infoest.functional", "infoest.datasets", "infoest.kernels")
 PACKAGES += ("infoest.benchmarking",)
@@ -27,6 +35,82 @@ def sections(name):
     order = ["Functions", *sorted(set(found) - {"Functions", "Classes", "Data"}, reverse=True)]
     return {title: found[title] for title in [*order, "Classes", "Data"] if title in found}
 
+
+def rows(name):
+    """Return the rows of a committed table, without the comments."""
+    path = BENCHMARKS / "results" / name
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
+
+
+def markdown(header, lines):
+    """Return a Markdown table."""
+    cells = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
+
+
+def accuracy():
+    """Return picture and table of benchmarks/accuracy.py."""
+    parts = []
+    if (HERE / "_static" / "accuracy.png").exists():
+        parts.append("![Mean error against time for every method](/_static/accuracy.png)\n")
+    titles = {"all": "All tasks", "one column a side": "Tasks with one column a side"}
+    header = ["method", "n", "mean error", "worst", "on task", "within .1", "covered", "s a call"]
+    keys = ["mean_absolute_error", "worst_error", "worst_task", "share_within", "coverage"]
+    keys.append("mean_seconds")
+    for tasks, title in titles.items():
+        chosen = [one for one in rows("accuracy_summary.csv") if one["tasks"] == tasks]
+        chosen.sort(key=lambda one: (int(one["n"]), float(one["mean_absolute_error"] or "inf")))
+        lines = [
+            [f"`{one['method']}`", one["n"], *(short(one[key]) for key in keys)] for one in chosen
+        ]
+        if lines:
+            parts.append(f"**{title}**\n\n{markdown(header, lines)}")
+    return "\n".join(parts)
+
+
+def short(text):
+    """Return a number with three digits; other text as it is."""
+    try:
+        return f"{float(text):.3g}"
+    except ValueError:
+        return text
+
+
+def coverage():
+    """Return the table of benchmarks/coverage.py."""
+    if not rows("coverage.csv"):
+        return ""
+    command = [sys.executable, str(BENCHMARKS / "coverage.py"), "--table"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def speed():
+    """Return the table of benchmarks/speed.py."""
+    header = ["work", "ours", "peer", "unit", "ratio", "peer is", "promised", "note"]
+    return markdown(header, [list(one.values()) for one in rows("speed.csv")])
+
+
+def write_fragments():
+    """Write what pages include of the committed results, or that there is none yet."""
+    folder = HERE / "_build" / "fragments"
+    folder.mkdir(parents=True, exist_ok=True)
+    for make, name in ((accuracy, "accuracy"), (coverage, "coverage"), (speed, "speed")):
+        text = make() if rows(f"{name}.csv") or rows(f"{name}_summary.csv") else ""
+        (folder / f"{name}.md").write_text(text or "Not measured yet.\n", encoding="utf-8")
+
+
+def copy_examples():
+    """Copy the examples without the README of their data, which is no page of the gallery."""
+    copy = HERE / "_build" / "examples"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(HERE.parent / "examples", copy, ignore=shutil.ignore_patterns("README.md"))
+
+
+write_fragments()
+copy_examples()
 
 project = "infoest"
 author = "The infoest developers"
@@ -67,7 +151,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
+    "examples_dirs": "_build/examples",
     "gallery_dirs": "gallery",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
@@ -77,14 +161,18 @@ sphinx_gallery_conf = {
 }
 
 
-def escape_bars(app, what, name, thing, options, lines):
-    """Let ``|x|`` in a docstring be an absolute value, not a substitution."""
-    code = False
+def as_written(app, what, name, thing, options, lines):
+    """Keep what docstrings mean to a reader: ``|x|`` is no markup, references have lines."""
+    section = ""
     for i, line in enumerate(lines):
-        code = line.strip() == "Example:" or (code and (not line or line.startswith(" ")))
-        if not code:
-            parts = re.split(r"(``.*?``)", line)
-            lines[i] = "".join(p if p.startswith("``") else p.replace("|", r"\|") for p in parts)
+        if line and not line.startswith(" "):
+            section = line
+        if section == "Example:":
+            continue
+        parts = re.split(r"(``.*?``)", line)
+        lines[i] = "".join(p if p.startswith("``") else p.replace("|", r"\|") for p in parts)
+        if section == "References:" and line.startswith(" "):
+            lines[i] = f"    | {lines[i].strip()}"
 
 
 def skip_tuple_fields(app, what, name, thing, skip, options):
@@ -93,5 +181,5 @@ def skip_tuple_fields(app, what, name, thing, skip, options):
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", escape_bars, priority=100)
+    app.connect("autodoc-process-docstring", as_written, priority=100)
     app.connect("autodoc-skip-member", skip_tuple_fields)

@@ -63,9 +63,7 @@ CASES = {
     "cauchy_schwarz": Case(
         0.035, {"bandwidth": 1.0}, interval=False, truth=lambda shift: shift**2 / 3.0
     ),
-    "knn_divergence": Case(
-        0.1, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0
-    ),
+    "knn_divergence": Case(0.1, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0),
 }
 
 

@@ -118,7 +118,7 @@ def test_nested_parameters_round_trip() -> None:
     assert copied.entropy is not inner
     assert outer.set_params(entropy__k=7) is outer
     assert (inner.k, copied.entropy.k) == (7, 3)
-    with pytest.raises(ValueError, match="parameter must be one of .*'neighbours'"):
+    with pytest.raises(ValueError, match=r"parameter must be one of .*'neighbours'"):
         outer.set_params(entropy__neighbours=1)
     with pytest.raises(ValueError, match="entropy"):
         infoest.FromEntropies().set_params(entropy__k=1)
@@ -167,7 +167,7 @@ def test_recovers_the_information_of_normal_data(name: str, rho: float) -> None:
     assert found.n_samples == 2000
 
 
-@pytest.mark.parametrize("name", names(MI, labels=True) + ["auto"])
+@pytest.mark.parametrize("name", [*names(MI, labels=True), "auto"])
 def test_recovers_the_information_of_a_table(name: str) -> None:
     for table in ([[0.25, 0.25], [0.25, 0.25]], [[0.4, 0.1, 0.0], [0.05, 0.15, 0.3]]):
         x, y, truth = discrete_table(2000, table=table, random_state=1)
@@ -343,7 +343,9 @@ def test_interval_is_there_where_the_table_says_so(name: str) -> None:
         assert found.std_error is not None
         wide = estimate(name, *data, confidence=0.99).interval
         narrow = estimate(name, *data, confidence=0.5).interval
-        assert wide[0] <= found.interval[0] <= narrow[0] <= narrow[1] <= found.interval[1] <= wide[1]
+        assert (
+            wide[0] <= found.interval[0] <= narrow[0] <= narrow[1] <= found.interval[1] <= wide[1]
+        )
         assert wide[1] - wide[0] > narrow[1] - narrow[0]
 
 
@@ -393,15 +395,17 @@ def test_missing_values_raise_or_are_dropped(name: str, gap: float) -> None:
     (sentence,) = [c.sentence for c in dropped.warnings if c.code == "rows_dropped"]
     assert sentence.startswith(f"2 of {80 if paired or len(data) == 1 else 160} rows")
     if kind_of(name) == MI:
+        broken = data[0].copy()
+        broken[0] = gap
         with pytest.raises(ValueError, match=r"^x must be finite, got 1 "):
-            broken = data[0].copy()
-            broken[0] = gap
             estimate(name, broken, data[1])
 
 
 @each
 def test_missing_must_be_a_known_word(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^missing must be one of \['drop', 'raise'\], got 'skip'"):
+    with pytest.raises(
+        ValueError, match=r"^missing must be one of \['drop', 'raise'\], got 'skip'"
+    ):
         estimate(name, *arguments(name), missing="skip")
 
 
@@ -521,10 +525,14 @@ def test_different_lengths(name: str) -> None:
 def test_divergence_needs_one_space_but_not_one_length(name: str) -> None:
     x, y = arguments(name, n=60, columns=2)
     assert_sound(estimate(name, x, y[:40]))
-    with pytest.raises(ValueError, match=r"^x and y must have the same number of columns, got 2 and 1"):
+    with pytest.raises(
+        ValueError, match=r"^x and y must have the same number of columns, got 2 and 1"
+    ):
         estimate(name, x, y[:, :1])
     fixed = np.ones((60, 1))
-    with pytest.raises(ValueError, match=r"^x and y must vary in every column, got constant column 2"):
+    with pytest.raises(
+        ValueError, match=r"^x and y must vary in every column, got constant column 2"
+    ):
         estimate(name, np.hstack([x, fixed]), np.hstack([y, fixed]))
 
 
@@ -558,7 +566,9 @@ def test_constant_column(name: str) -> None:
     if CASES[name].constant:
         assert_sound(estimate(name, *data))
     else:
-        with pytest.raises(ValueError, match=r"^x must vary in every column, got constant column 1\. "):
+        with pytest.raises(
+            ValueError, match=r"^x must vary in every column, got constant column 1\. "
+        ):
             estimate(name, *data)
 
 
@@ -573,7 +583,9 @@ def test_all_rows_equal(name: str) -> None:
         assert_sound(found)
         assert found.value == pytest.approx(0.0, abs=1e-12)
     else:
-        with pytest.raises(ValueError, match=r"^x must vary in every column, got constant columns 0, 1"):
+        with pytest.raises(
+            ValueError, match=r"^x must vary in every column, got constant columns 0, 1"
+        ):
             estimate(name, *data)
 
 
@@ -608,7 +620,9 @@ def test_integers_are_computed_and_said(name: str, dtype: type) -> None:
     found = estimate(name, *data[: 1 if kind_of(name) == ENTROPY else 2])
     assert_sound(found)
     assert found.has("integers_treated_as_continuous")
-    expected = estimate(name, *(side.astype(float) for side in data[: 1 if kind_of(name) == ENTROPY else 2]))
+    expected = estimate(
+        name, *(side.astype(float) for side in data[: 1 if kind_of(name) == ENTROPY else 2])
+    )
     assert found.value == expected.value
 
 
@@ -649,7 +663,9 @@ def test_columns_of_very_different_scales(name: str) -> None:
     assert found.value == pytest.approx(expected.value, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in names(MI, labels=False) if not CASES[name].constant])
+@pytest.mark.parametrize(
+    "name", [name for name in names(MI, labels=False) if not CASES[name].constant]
+)
 def test_identical_sides_are_said_to_be_infinite(name: str) -> None:
     x, _ = arguments(name, n=150)
     noise = np.random.default_rng(4).standard_normal((150, 1))
@@ -676,8 +692,16 @@ def test_more_columns_than_rows(name: str) -> None:
 @each
 @pytest.mark.parametrize(
     ("confidence", "error"),
-    [(0, ValueError), (1, ValueError), (1.5, ValueError), (-0.1, ValueError), (95, ValueError),
-     (math.nan, ValueError), ("0.9", TypeError), (True, TypeError)],
+    [
+        (0, ValueError),
+        (1, ValueError),
+        (1.5, ValueError),
+        (-0.1, ValueError),
+        (95, ValueError),
+        (math.nan, ValueError),
+        ("0.9", TypeError),
+        (True, TypeError),
+    ],
 )
 def test_confidence_out_of_range(name: str, confidence: object, error: type[Exception]) -> None:
     if kind_of(name) == DIVERGENCE:
@@ -712,7 +736,9 @@ def test_random_state_out_of_range(name: str, seed: object, error: type[Exceptio
 def test_block_is_none_or_one(name: str, block: object) -> None:
     if kind_of(name) == DIVERGENCE:
         return
-    with pytest.raises((ValueError, TypeError), match=rf"^block must be in \[1, 1\].*, got {block!r}"):
+    with pytest.raises(
+        (ValueError, TypeError), match=rf"^block must be in \[1, 1\].*, got {block!r}"
+    ):
         estimate(name, *arguments(name, n=30), block=block)
 
 
@@ -740,7 +766,9 @@ def test_labels_named_for_an_entropy(name: str) -> None:
         found = estimate(name, words, discrete="x", block=1)
         assert found.value == pytest.approx(math.log(3.0), abs=0.05)
     else:
-        with pytest.raises(ValueError, match=r"^discrete must be None for .*, got 'x'\. Use Discrete"):
+        with pytest.raises(
+            ValueError, match=r"^discrete must be None for .*, got 'x'\. Use Discrete"
+        ):
             estimate(name, words, discrete="x")
     with pytest.raises(ValueError, match=r"^discrete must be one of .*, got 'y'"):
         estimate(name, words, discrete="y")
@@ -756,10 +784,10 @@ def test_a_condition_is_used_or_refused(name: str) -> None:
             estimate(name, x, y, z=z[:-1])
         with pytest.raises(ValueError, match=r"^z must be finite, got 1 "):
             estimate(name, x, y, z=np.r_[np.nan, z[1:, 0]])
-        with pytest.raises(ValueError, match=r"^n_permutations must be 0 with a condition z, got 9"):
-            estimate(name, x, y, z=z, n_permutations=9)
     else:
-        with pytest.raises(ValueError, match=r"^z must be None for .*, got a condition\. Conditional"):
+        with pytest.raises(
+            ValueError, match=r"^z must be None for .*, got a condition\. Conditional"
+        ):
             estimate(name, x, y, z=z)
 
 
@@ -775,6 +803,23 @@ def test_condition_explains_the_dependence_away(name: str) -> None:
     plain, given = (estimate(name, x, y, z=one, confidence=None).value for one in (None, z))
     assert plain > 0.1
     assert abs(given) < max(0.05, CASES[name].tolerance)
+
+
+@pytest.mark.parametrize("name", names(MI, conditional=True))
+def test_p_value_given_a_condition(name: str) -> None:
+    """Small where x drives y, not where z drives both."""
+    rng = np.random.default_rng(5)
+    z, e, f = rng.standard_normal((3, 150, 1))
+    driven, together, apart = z + 0.7 * e, z + 0.7 * e + 0.5 * f, z + 0.7 * f
+    if CASES[name].labels:
+        driven, together, apart, z = (
+            (side > 0).astype(np.int64) for side in (driven, together, apart, z)
+        )
+    options: dict[str, Any] = {"n_permutations": 19, "confidence": None, "block": 1}
+    assert estimate(name, driven, together, z=z, **options).p_value == 0.05
+    first = estimate(name, driven, apart, z=z, **options)
+    assert first.p_value > 0.05
+    assert same(first, estimate(name, driven, apart, z=z, **options))
 
 
 @each_mi

@@ -51,14 +51,20 @@ def test_unknown_methods_are_listed(pair) -> None:
     listed = re.escape(str(sorted(METHODS.names("mutual_information"))))
     with pytest.raises(ValueError, match=rf"^method must be one of {listed}, got 'kgs'\."):
         estimate(*pair, "kgs")
-    with pytest.raises(ValueError, match=r"^method must be one of \['discrete_entropy', .*, got 'ksg'"):
+    with pytest.raises(
+        ValueError, match=r"^method must be one of \['discrete_entropy', .*, got 'ksg'"
+    ):
         entropy(pair[0], "ksg")
-    with pytest.raises(ValueError, match=r"^method must be one of \['cauchy_schwarz', .*, got 'auto'"):
+    with pytest.raises(
+        ValueError, match=r"^method must be one of \['cauchy_schwarz', .*, got 'auto'"
+    ):
         divergence(*pair, "auto")
     for bad in (KSG, None, 3, abs):
         with pytest.raises(TypeError, match=r"^method must be a name or an estimator, got "):
             estimate(*pair, bad)
-    with pytest.raises(ValueError, match=r"^method must estimate mutual_information, got Kozachenko"):
+    with pytest.raises(
+        ValueError, match=r"^method must estimate mutual_information, got Kozachenko"
+    ):
         estimate(*pair, KozachenkoLeonenko())
     with pytest.raises(ValueError, match=r"^method must estimate entropy, got KSG"):
         entropy(pair[0], KSG())
@@ -67,7 +73,9 @@ def test_unknown_methods_are_listed(pair) -> None:
 def test_random_state_goes_to_a_copy(pair) -> None:
     x, y = (np.round(side, 0) for side in pair)
     estimator = KSG(random_state=5)
-    assert estimate(x, y, estimator, random_state=1).value == KSG(random_state=1).estimate(x, y).value
+    assert (
+        estimate(x, y, estimator, random_state=1).value == KSG(random_state=1).estimate(x, y).value
+    )
     assert estimator.random_state == 5
     assert estimate(x, y, estimator).value == KSG(random_state=5).estimate(x, y).value
     nested = infoest.FromEntropies(entropy=KozachenkoLeonenko(random_state=2))
@@ -82,9 +90,13 @@ def test_budget_is_for_auto(pair) -> None:
     assert estimate(*pair, own, budget="fast").info["reason"]
     assert own.budget == "accurate"
     assert estimate(*pair, Auto(budget="fast")).info["reason"]
-    with pytest.raises(ValueError, match=r"^budget must be 'accurate' with method='ksg', got 'fast'\."):
+    with pytest.raises(
+        ValueError, match=r"^budget must be 'accurate' with method='ksg', got 'fast'\."
+    ):
         estimate(*pair, "ksg", budget="fast")
-    with pytest.raises(ValueError, match=r"^budget must be 'accurate' with method=KSG\(.*, got 'fast'"):
+    with pytest.raises(
+        ValueError, match=r"^budget must be 'accurate' with method=KSG\(.*, got 'fast'"
+    ):
         estimate(*pair, KSG(), budget="fast")
     with pytest.raises(ValueError, match=r"^budget must be one of \['accurate', 'fast'\], got 'x'"):
         estimate(*pair, budget="x")
@@ -111,7 +123,9 @@ def test_options_reach_the_estimator(pair) -> None:
 def test_entropy_of_labels_changes_the_default() -> None:
     labels = ["a", "b", "b", "c"] * 30
     assert entropy(labels, discrete="x").method == "discrete_entropy"
-    with pytest.raises(ValueError, match=r"^discrete must be one of \['x', None\].*, got 'both'|^discr"):
+    with pytest.raises(
+        ValueError, match=r"^discrete must be one of \['x', None\].*, got 'both'|^discr"
+    ):
         entropy(labels, discrete="both")
     with pytest.raises(ValueError, match=r"^discrete must be None for KozachenkoLeonenko, got 'x'"):
         entropy(labels, KozachenkoLeonenko(), discrete="x")
@@ -142,7 +156,9 @@ def test_missing_arguments(pair) -> None:
         lambda: divergence(pair[0], None),
         lambda: estimate(pair[0], None, "gaussian", z=pair[1]),
     ):
-        with pytest.raises(TypeError, match=r"^y must be an array of samples, got None\. Pass an array"):
+        with pytest.raises(
+            TypeError, match=r"^y must be an array of samples, got None\. Pass an array"
+        ):
             call()
     with pytest.raises(TypeError, match=r"^x must be an array of samples, got None\."):
         entropy(None)

@@ -69,23 +69,23 @@ class _Imports(ast.NodeVisitor):
         self.depth = 0
         self.visit(ast.parse(path.read_text(encoding="utf-8")))
 
-    def visit_If(self, node: ast.If) -> None:  # noqa: N802
+    def visit_If(self, node: ast.If) -> None:
         if "TYPE_CHECKING" in ast.unparse(node.test):
             for child in node.orelse:
                 self.visit(child)
         else:
             self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.depth += 1
         self.generic_visit(node)
         self.depth -= 1
 
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             self._add(alias.name)
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = node.module or ""
         if node.level:
             parents = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
@@ -137,7 +137,10 @@ def test_the_walk_sees_every_import() -> None:
     )
     visitor.visit(ast.parse(source))
     assert visitor.found == {
-        "infoest.estimators", "infoest.functional.ranks", "infoest.front", "pandas",
+        "infoest.estimators",
+        "infoest.functional.ranks",
+        "infoest.front",
+        "pandas",
     }
     assert "infoest.front" not in visitor.at_top
 

@@ -21,7 +21,9 @@ def test_none_is_a_fresh_stream() -> None:
 @pytest.mark.parametrize("seed", [1.0, "1", True, [1], np.random.default_rng(0)])
 def test_wrong_types(seed) -> None:
     name = type(seed).__name__
-    with pytest.raises(TypeError, match=rf"^random_state must be a non-negative integer.*got {name}\."):
+    with pytest.raises(
+        TypeError, match=rf"^random_state must be a non-negative integer.*got {name}\."
+    ):
         generator(seed)
 
 
@@ -31,7 +33,9 @@ def test_numpy_bool_is_not_a_seed() -> None:
 
 
 def test_negative() -> None:
-    with pytest.raises(ValueError, match=r"^random_state must be a non-negative .*, got -3\. Pass a"):
+    with pytest.raises(
+        ValueError, match=r"^random_state must be a non-negative .*, got -3\. Pass a"
+    ):
         generator(-3)
 
 

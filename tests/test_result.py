@@ -37,11 +37,17 @@ def test_is_frozen() -> None:
     [
         ({}, "0.413 nats  [0.389, 0.437] 95 %  (ksg, n=2000)"),
         ({"interval": None, "confidence": None}, "0.4131 nats  (ksg, n=2000)"),
-        ({"quantity": "lower_bound"}, "0.413 nats of lower_bound  [0.389, 0.437] 95 %  (ksg, n=2000)"),
+        (
+            {"quantity": "lower_bound"},
+            "0.413 nats of lower_bound  [0.389, 0.437] 95 %  (ksg, n=2000)",
+        ),
         ({"unit": "", "quantity": "hsic"}, "0.413 of hsic  [0.389, 0.437] 95 %  (ksg, n=2000)"),
         ({"p_value": 0.00498}, "0.413 nats  [0.389, 0.437] 95 %  p = 0.005  (ksg, n=2000)"),
         ({"confidence": 0.999}, "0.413 nats  [0.389, 0.437] 99.9 %  (ksg, n=2000)"),
-        ({"interval": (0.41305, 0.41315)}, "0.413100 nats  [0.413050, 0.413150] 95 %  (ksg, n=2000)"),
+        (
+            {"interval": (0.41305, 0.41315)},
+            "0.413100 nats  [0.413050, 0.413150] 95 %  (ksg, n=2000)",
+        ),
         ({"interval": (0.4131, 0.4131)}, "0.4131 nats  [0.4131, 0.4131] 95 %  (ksg, n=2000)"),
         ({"value": -0.002}, "-0.002 nats  [0.389, 0.437] 95 %  (ksg, n=2000)"),
         (
@@ -79,7 +85,9 @@ def test_conversion_keeps_the_interval_around_the_value() -> None:
 def test_unknown_units() -> None:
     with pytest.raises(ValueError, match=r"^unit must be one of \['bits', 'nats'\], got 'dits'\."):
         made().to("dits")
-    with pytest.raises(ValueError, match=r"^unit must be that of an information, got a hsic without"):
+    with pytest.raises(
+        ValueError, match=r"^unit must be that of an information, got a hsic without"
+    ):
         made(unit="", quantity="hsic").to("bits")
 
 

@@ -52,7 +52,9 @@ def test_check_number() -> None:
         check_number("a", 1.5, low=0.0, high=1.0)
     with pytest.raises(ValueError, match=matches("a must be a finite number above 0, got 0.")):
         check_number("a", 0, low=0.0, open_low=True)
-    with pytest.raises(ValueError, match=matches("a must be a finite number of at least 0, got -1.")):
+    with pytest.raises(
+        ValueError, match=matches("a must be a finite number of at least 0, got -1.")
+    ):
         check_number("a", -1, low=0.0)
     for value in (np.nan, np.inf, -np.inf):
         with pytest.raises(ValueError, match=r"^a must be a finite number, got "):
@@ -67,7 +69,9 @@ def test_check_bool_and_option() -> None:
     with pytest.raises(TypeError, match=matches("flag must be True or False, got 1.")):
         check_bool("flag", 1)
     check_option("mode", "a", ("a", None))
-    with pytest.raises(ValueError, match=matches("mode must be one of ['a', 'b'], got 'c'. Try a.")):
+    with pytest.raises(
+        ValueError, match=matches("mode must be one of ['a', 'b'], got 'c'. Try a.")
+    ):
         check_option("mode", "c", ("b", "a"), "Try a.")
     for value in (["a"], {"a": 1}, np.array(["a", "b"]), 1.0):
         with pytest.raises(ValueError, match=r"^mode must be one of \['a', 'b'\], got "):
@@ -257,7 +261,9 @@ def test_dropping_may_leave_a_constant() -> None:
 def test_constant_columns_are_listed() -> None:
     x = np.random.default_rng(0).standard_normal((9, 12))
     x[:, [2, 3, 5, 7, 8, 11]] = 1.0
-    with pytest.raises(ValueError, match=r"got constant columns 2, 3, 5, 7, 8, \.\.\.\. Leave it out"):
+    with pytest.raises(
+        ValueError, match=r"got constant columns 2, 3, 5, 7, 8, \.\.\.\. Leave it out"
+    ):
         read_data({"x": x})
 
 

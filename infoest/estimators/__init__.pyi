@@ -16,9 +16,9 @@ from .multivariate import interaction_information as interaction_information
 from .multivariate import o_information as o_information
 from .multivariate import total_correlation as total_correlation
 from .nearest_neighbor import KSG as KSG
-from .nearest_neighbor import KNNDivergence as KNNDivergence
-from .nearest_neighbor import KozachenkoLeonenko as KozachenkoLeonenko
 from .nearest_neighbor import MixedKSG as MixedKSG
+from .neighbor_entropy import KNNDivergence as KNNDivergence
+from .neighbor_entropy import KozachenkoLeonenko as KozachenkoLeonenko
 from .normal import Gaussian as Gaussian
 from .normal import GaussianCopula as GaussianCopula
 from .time_series import transfer_entropy as transfer_entropy

@@ -48,7 +48,7 @@ _ENTRIES = {
         "entropies", "FromEntropies", _MI, "H(X) + H(Y) - H(X, Y) by any entropy estimator"
     ),
     "kozachenko_leonenko": Entry(
-        "nearest_neighbor", "KozachenkoLeonenko", _H, "k nearest neighbors, plain or weighted"
+        "neighbor_entropy", "KozachenkoLeonenko", _H, "k nearest neighbors, plain or weighted"
     ),
     "kde_entropy": Entry("kernel_density", "KDEEntropy", _H, "Leave-one-out kernel density"),
     "discrete_entropy": Entry("counting", "DiscreteEntropy", _H, "Counts, six bias corrections"),
@@ -56,7 +56,7 @@ _ENTRIES = {
         "kernel_divergence", "CauchySchwarz", _D, "Cauchy-Schwarz divergence of kernel densities"
     ),
     "knn_divergence": Entry(
-        "nearest_neighbor", "KNNDivergence", _D, "Kullback-Leibler divergence by nearest neighbors"
+        "neighbor_entropy", "KNNDivergence", _D, "Kullback-Leibler divergence by nearest neighbors"
     ),
 }
 

@@ -7,14 +7,13 @@ import numpy as np
 
 from infoest._cautions import Caution
 from infoest._validation import Array, Codes, check_int, check_number, is_labels
+from infoest.functional.codes import joint_codes, row_codes
 from infoest.functional.discrete import (
     discrete_conditional_mutual_information,
     discrete_entropy,
     discrete_mutual_information,
-    joint_codes,
     local_information,
     nsb_standard_deviation,
-    row_codes,
 )
 from infoest.functional.intervals import noncentral_interval, normal_quantile
 from infoest.result import Raw

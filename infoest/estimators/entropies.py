@@ -7,13 +7,13 @@ import numpy as np
 
 from infoest._cautions import Caution
 from infoest._validation import MIN_ROWS, Array, Codes, Pairs, is_labels
-from infoest.functional.discrete import joint_codes
+from infoest.functional.codes import joint_codes
 from infoest.result import Raw
 
 from .base import Ask, EntropyEstimator, MutualInformationEstimator
 from .catalog import METHODS
 from .counting import Discrete, DiscreteEntropy
-from .nearest_neighbor import KozachenkoLeonenko
+from .neighbor_entropy import KozachenkoLeonenko
 
 
 @dataclass(kw_only=True, eq=False)

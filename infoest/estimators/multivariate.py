@@ -21,7 +21,7 @@ from infoest._validation import (
     read_series,
     shares_a_column,
 )
-from infoest.functional.discrete import joint_codes
+from infoest.functional.codes import joint_codes
 from infoest.result import Estimate, Raw
 
 from .base import EntropyEstimator

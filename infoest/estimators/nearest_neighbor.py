@@ -1,4 +1,4 @@
-"""Estimators from nearest-neighbor distances: KSG, mixed KSG, entropy and divergence."""
+"""Mutual information from nearest-neighbor distances: KSG and mixed KSG."""
 
 from __future__ import annotations
 
@@ -21,23 +21,15 @@ from infoest._validation import (
 )
 from infoest.functional.control_variate import Control, Surrogate, control, noise_floor
 from infoest.functional.neighbor_information import (
-    LARGEST_WEIGHT_NORM,
-    TiedNeighborsError,
-    divergence_local_values,
-    entropy_local_values,
     ksg_local_values,
     mixed_ksg_local_values,
-    neighbor_weights,
 )
-from infoest.functional.ranks import repeated_share, spread_ties
 from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.result import Raw
 
-from .base import Ask, DivergenceEstimator, EntropyEstimator, MutualInformationEstimator
+from ._neighbors import controlled, no_control, spreading_ties, too_many_columns
+from .base import Ask, MutualInformationEstimator
 
-# Share of repeated values in a column above which ties are spread: rounding a standard normal
-# sample of 1000 to three decimals repeats .13 of it and moves KSG by about a standard error.
-MOST_REPEATED = 0.05
 # Circular shifts that measure what dependence between rows adds to the value.
 SHIFTS = 8
 # Above this factor they are worth their cost.
@@ -96,7 +88,7 @@ class KSG(MutualInformationEstimator):
         """
         pairs = read_data({"x": x, "y": y})
         parts = self._prepared((pairs.x, pairs.y))
-        return _spreading_ties(
+        return spreading_ties(
             lambda parts: self._local(parts, [self.k], None)[0],
             parts,
             generator(self.random_state),
@@ -104,18 +96,18 @@ class KSG(MutualInformationEstimator):
 
     def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         parts = self._prepared((x, y) if z is None else (x, y, z))
-        local, parts, cautions = _spreading_ties(
+        local, parts, cautions = spreading_ties(
             lambda parts: self._local(parts, [self.k], None)[0], parts, ask.rng
         )
         value = float(local.mean())
-        cautions += _too_many_columns(len(x), sum(part.shape[1] for part in parts))
+        cautions += too_many_columns(len(x), sum(part.shape[1] for part in parts))
         if ask.confidence is None and not self.correct_bias:
             return Raw(value, cautions=cautions)
         # Random parts and surrogates have no order in time: a Theiler window means nothing there.
         timeless = replace(self, theiler=0)
 
         def values(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
-            return _spreading_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)[0]
+            return spreading_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)[0]
 
         def mean(parts: tuple[Array, ...]) -> float:
             return float(values(parts, [self.k], None).mean())
@@ -123,12 +115,12 @@ class KSG(MutualInformationEstimator):
         std_error = noise_floor(parts, local, self.k, mean, ask.rng)
         surrogate = CopulaSurrogate.of_pair(*parts)
         if surrogate is None:
-            return Raw(value, std_error, None, (*cautions, _no_control()))
+            return Raw(value, std_error, None, (*cautions, no_control()))
         dimension = sum(part.shape[1] for part in parts)
         found = control(parts, local, self.k, values, surrogate, dimension, std_error, ask.rng)
         if z is None and ask.autocorrelation > NOTABLE_AUTOCORRELATION:
             found = _with_shifts(found, parts, mean, surrogate, ask)
-        raw = _controlled(value, found, cautions, ask.confidence)
+        raw = controlled(value, found, cautions, ask.confidence)
         return replace(raw, value=value - found.bias) if self.correct_bias else raw
 
     def _prepared(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -222,153 +214,11 @@ class MixedKSG(MutualInformationEstimator):
         # The spread over random parts does not see dependence between rows.
         std_error *= float(np.sqrt(ask.autocorrelation))
         if surrogate is None:
-            return Raw(value, std_error, None, (*cautions, _no_control()))
+            return Raw(value, std_error, None, (*cautions, no_control()))
         found = control(
             parts, local, self.k, _mixed_local, surrogate, dimension, std_error, ask.rng
         )
-        return _controlled(value, found, cautions, ask.confidence)
-
-
-@dataclass(kw_only=True, eq=False)
-class KozachenkoLeonenko(EntropyEstimator):
-    """Differential entropy from Euclidean k-nearest-neighbor distances, in nats.
-
-    H = log(n - 1) - psi(k) + log V_d + d mean log rho_k; weighted, a combination over neighbors
-    that cancels the leading bias in four and more dimensions.
-
-    Args:
-        k: Number of neighbors, in [1, n - 1].
-        weighted: Use the weights of Berrett, Samworth and Yuan. They need k of at least d and
-            blow up when k is small for d; then the plain estimator is used and
-            ``plain_neighbors_used`` says so.
-        random_state: Seed of surrogates and spread ties.
-
-    Note:
-        Columns are used as given: H(a X) = H(X) + d log a. Negative values are normal for
-        concentrated data. In five and more dimensions the bias is not known for laws far from a
-        Gaussian copula (``bias_not_explained``). Repeated rows have entropy minus infinity; with
-        more than k of them, ties are spread over their cells and ``ties_broken`` says so.
-
-    References:
-        Kozachenko, Leonenko (1987), Probl. Inf. Transm. 23, 95.
-        Berrett, Samworth, Yuan (2019), Ann. Stat. 47, 288.
-
-    Example:
-        >>> import numpy as np
-        >>> x = np.random.default_rng(0).standard_normal(2000)
-        >>> round(float(KozachenkoLeonenko().estimate(x)), 1)
-        1.4
-    """
-
-    k: int = 5
-    weighted: bool = False
-
-    def _estimate(self, x: Array, ask: Ask) -> Raw:
-        n, d = x.shape
-        check_int("k", self.k, low=1, high=n - 1, remedy=f"There are {n} samples.")
-        check_bool("weighted", self.weighted)
-        weights, cautions = self._weights(d)
-        ks = np.flatnonzero(weights) + 1
-
-        def strict(parts: tuple[Array, ...]) -> Array:
-            return weights[ks - 1] @ entropy_local_values(parts[0], ks)
-
-        def local_of(parts: tuple[Array, ...]) -> Array:
-            return _spreading_ties(strict, parts, ask.rng)[0]
-
-        # Unit variance, added back at the end: distances neither overflow nor drown in an offset.
-        white = standardized(x)
-        log_scale = float(np.log(_scales(x, white)).sum())
-        local, parts, tied = _spreading_ties(strict, (white,), ask.rng)
-        value, cautions = float(local.mean()), cautions + tied + _too_many_columns(n, d)
-        if ask.confidence is None:
-            return Raw(value + log_scale, cautions=cautions)
-        std_error = noise_floor(parts, local, self.k, lambda p: float(local_of(p).mean()), ask.rng)
-        std_error *= float(np.sqrt(ask.autocorrelation))
-        bias, spread = 0.0, std_error
-        if d > 1:
-            surrogate = CopulaSurrogate.of_columns(parts[0])
-            if surrogate is None:
-                return Raw(value + log_scale, std_error, None, (*cautions, _no_control()))
-            ranges = [local_of((column[:, None],)).mean() for column in parts[0].T]
-            truth = float(np.sum(ranges)) - surrogate.truth
-            errors = [float(local_of(surrogate.draw(ask.rng)).mean()) - truth for _ in range(2)]
-            bias = float(np.mean(errors))
-            variance = max(std_error**2, surrogate.variance) + 0.5 * std_error**2
-            spread = float(np.sqrt(variance + (0.25 * bias) ** 2))
-        found = Control(std_error, bias, spread, 0.0, d < 5)
-        raw = _controlled(value, found, cautions, ask.confidence)
-        low, high = raw.interval or (value, value)
-        return Raw(
-            value + log_scale,
-            std_error,
-            (low + log_scale, high + log_scale),
-            raw.cautions,
-            raw.info,
-        )
-
-    def _weights(self, d: int) -> tuple[Array, tuple[Caution, ...]]:
-        plain = np.eye(self.k)[self.k - 1]
-        if not self.weighted or self.k == 1:
-            return plain, ()
-        try:
-            weights = neighbor_weights(self.k, d)
-        except ValueError:
-            weights = np.full(self.k, np.inf)
-        norm = float(np.abs(weights).sum())
-        if norm <= LARGEST_WEIGHT_NORM:
-            return weights, ()
-        return plain, (
-            Caution(
-                "plain_neighbors_used",
-                f"The bias-cancelling weights for k = {self.k} in {d} dimensions have absolute sum "
-                f"{norm:.3g} and would amplify noise; the plain estimator was used. Take a "
-                "larger k.",
-            ),
-        )
-
-
-@dataclass(kw_only=True, eq=False)
-class KNNDivergence(DivergenceEstimator):
-    """Kullback-Leibler divergence D(P_x || P_y) from nearest-neighbor distances, in nats.
-
-    (d / n) sum log(nu_k / rho_k) + log(m / (n - 1)), rho_k the distance to the k-th other x, nu_k
-    to the k-th y.
-
-    Args:
-        k: Number of neighbors, at most n - 1 and m.
-        random_state: Seed of spread ties and permutations.
-
-    Note:
-        May be negative. Biased low where y hardly covers x: the true divergence may be infinite.
-
-    References:
-        Wang, Kulkarni, Verdu (2009), IEEE Trans. Inf. Theory 55, 2392, eq. 14.
-
-    Example:
-        >>> import numpy as np
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.standard_normal(2000), 1.0 + rng.standard_normal(2000)
-        >>> abs(float(KNNDivergence().estimate(x, y)) - 0.5) < 0.1
-        True
-    """
-
-    quantity: ClassVar[str] = "kullback_leibler_divergence"
-
-    k: int = 5
-
-    def _estimate(self, x: Array, y: Array, ask: Ask) -> Raw:
-        most = min(len(x) - 1, len(y))
-        check_int("k", self.k, low=1, high=most, remedy=f"There are {len(x)} and {len(y)} samples.")
-        n = len(x)
-        pooled = standardized(np.vstack([x, y]))
-        local, _, cautions = _spreading_ties(
-            lambda parts: divergence_local_values(parts[0][:n], parts[0][n:], self.k),
-            (pooled,),
-            ask.rng,
-        )
-        std_error = float(local.std(ddof=1) / np.sqrt(n))
-        return Raw(float(local.mean()), std_error, cautions=cautions)
+        return controlled(value, found, cautions, ask.confidence)
 
 
 def _mixed_local(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
@@ -379,25 +229,6 @@ def _mixed_local(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None
 
 def _mixed_mean(k: int) -> Callable[[tuple[Array, ...]], float]:
     return lambda parts: float(_mixed_local(parts, [k], None).mean())
-
-
-def _spreading_ties(
-    compute: Callable[[tuple[Array, ...]], Array],
-    parts: tuple[Array, ...],
-    rng: np.random.Generator,
-) -> tuple[Array, tuple[Array, ...], tuple[Caution, ...]]:
-    """Return the result, the parts it came from, and a caution where ties had to be spread.
-
-    They are where the search refuses, and where a column repeats so many values (by rounding, say)
-    that distances themselves are tied: strict counts then miss whole shells of neighbors.
-    """
-    if max(repeated_share(part) for part in parts) <= MOST_REPEATED:
-        try:
-            return compute(parts), parts, ()
-        except TiedNeighborsError:
-            pass
-    spread = tuple(spread_ties(part, rng) for part in parts)
-    return compute(spread), spread, (_ties(),)
 
 
 def _with_shifts(
@@ -432,39 +263,6 @@ def _with_shifts(
     )
 
 
-def _controlled(
-    value: float, found: Control, cautions: tuple[Caution, ...], confidence: float | None
-) -> Raw:
-    if found.exceeds_error:
-        cautions = (*cautions, _bias(found))
-    if not found.explained:
-        cautions = (*cautions, _unexplained())
-    info = {"bias_of_surrogates": found.bias, "drift": found.drift}
-    if confidence is None:
-        return Raw(value, cautions=cautions, info=info)
-    return Raw(value, found.std_error, found.interval(value, confidence), cautions, info)
-
-
-def _scales(x: Array, white: Array) -> Array:
-    """Return the factor between a column and its standardized copy, without overflow."""
-    low, high = np.argmin(x, axis=0), np.argmax(x, axis=0)
-    column = np.arange(x.shape[1])
-    span = 0.5 * x[high, column] - 0.5 * x[low, column]
-    return np.asarray(2.0 * (span / (white[high, column] - white[low, column])))
-
-
-def _too_many_columns(n: int, dimension: int) -> tuple[Caution, ...]:
-    if n >= 2**dimension or dimension <= 4:
-        return ()
-    return (
-        Caution(
-            "too_few_samples_for_dimension",
-            f"{n} rows in {dimension} dimensions: neighbors are far apart and strong dependence "
-            "is under-estimated. Reduce the columns (Compressed, PCA) or add rows.",
-        ),
-    )
-
-
 def _lonely_classes(alone: int, n: int) -> tuple[Caution, ...]:
     if alone <= 0.05 * n:
         return ()
@@ -474,37 +272,4 @@ def _lonely_classes(alone: int, n: int) -> tuple[Caution, ...]:
             f"{alone} of {n} samples are alone in their class and were left out. Group rare "
             "labels.",
         ),
-    )
-
-
-def _ties() -> Caution:
-    return Caution(
-        "ties_broken",
-        "Many values are equal (rounded or discrete data), which breaks the search for neighbors: "
-        "they were spread at random over their cells, half the gap to the next values. For labels "
-        "name the side with discrete=, for mixtures use MixedKSG.",
-    )
-
-
-def _no_control() -> Caution:
-    return Caution(
-        "too_few_samples_for_dimension",
-        "There are about as many columns as rows: no bias can be measured and no interval given.",
-    )
-
-
-def _bias(found: Control) -> Caution:
-    return Caution(
-        "bias_exceeds_error",
-        f"On data like these whose truth is known the estimator is off by {found.bias:+.3g} nats, "
-        "more than its random error. The interval is shifted to allow for it; the value is not.",
-    )
-
-
-def _unexplained() -> Caution:
-    return Caution(
-        "bias_not_explained",
-        "The value changes with the number of neighbors by more than data with a Gaussian copula "
-        "would show, or the columns are too many to know: the true value may lie outside the "
-        "interval. Compare other estimators.",
     )

@@ -148,7 +148,9 @@ def test_a_condition_with_labels() -> None:
     found = Auto().estimate(x, y, z=z)
     assert_says_why(found, "discrete")
     assert abs(found.value) < 0.02
-    with pytest.raises(ValueError, match=r"^z must be None where one side holds labels, got a cond"):
+    with pytest.raises(
+        ValueError, match=r"^z must be None where one side holds labels, got a cond"
+    ):
         Auto().estimate(x, rng.standard_normal(800), z=z)
 
 
@@ -180,7 +182,9 @@ def test_budget_limits_the_rows_shown_to_neighbors() -> None:
     assert found.method == "ksg"
     assert found.has("subsampled")
     assert not Auto().estimate(x, x**2 + 0.1 * y).has("subsampled")
-    with pytest.raises(ValueError, match=r"^budget must be one of \['accurate', 'fast'\], got 'huge'"):
+    with pytest.raises(
+        ValueError, match=r"^budget must be one of \['accurate', 'fast'\], got 'huge'"
+    ):
         Auto(budget="huge").estimate(x, y)
 
 
@@ -195,7 +199,9 @@ def test_p_value_is_that_of_the_chosen_one() -> None:
 
 
 def test_autocorrelated_series() -> None:
-    x, y, mi = ar1_pair(1000, coefficient_x=0.9, coefficient_y=0.9, correlation=0.5, random_state=11)
+    x, y, mi = ar1_pair(
+        1000, coefficient_x=0.9, coefficient_y=0.9, correlation=0.5, random_state=11
+    )
     found = Auto().estimate(x, y, n_permutations=99)
     assert found.has("autocorrelated_samples")
     assert found.interval[0] < mi < found.interval[1]
@@ -209,7 +215,9 @@ def test_plot_shows_the_candidates() -> None:
 
 def test_random_state_reaches_the_candidates() -> None:
     x, y, _ = correlated_normal(300, random_state=0)
-    values = {Auto(random_state=s).estimate(x, y).info["candidates"]["ksg"]["interval"][0] for s in (0, 1)}
+    values = {
+        Auto(random_state=s).estimate(x, y).info["candidates"]["ksg"]["interval"][0] for s in (0, 1)
+    }
     assert len(values) == 2
     assert isinstance(infoest.METHODS["auto"](), Auto)
     assert KSG().k == 5

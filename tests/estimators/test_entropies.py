@@ -9,7 +9,7 @@ from infoest.datasets import correlated_normal
 from infoest.estimators.base import EntropyEstimator
 from infoest.estimators.counting import Discrete, DiscreteEntropy
 from infoest.estimators.entropies import FromEntropies
-from infoest.estimators.nearest_neighbor import KozachenkoLeonenko
+from infoest.estimators.neighbor_entropy import KozachenkoLeonenko
 from infoest.functional.discrete import CORRECTIONS
 from infoest.result import Caution, Raw
 

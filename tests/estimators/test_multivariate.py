@@ -16,7 +16,7 @@ from infoest.estimators.multivariate import (
     o_information,
     total_correlation,
 )
-from infoest.estimators.nearest_neighbor import KozachenkoLeonenko
+from infoest.estimators.neighbor_entropy import KozachenkoLeonenko
 from infoest.result import Raw
 
 ALL = [total_correlation, dual_total_correlation, o_information, interaction_information]

@@ -66,7 +66,9 @@ def test_ksg_rectangles_take_no_condition() -> None:
         KSG(algorithm=2).estimate(x, y, z=x**2)
 
 
-@pytest.mark.parametrize(("theiler", "error"), [(-1, ValueError), (100, ValueError), (1.5, TypeError)])
+@pytest.mark.parametrize(
+    ("theiler", "error"), [(-1, ValueError), (100, ValueError), (1.5, TypeError)]
+)
 def test_ksg_theiler_window_is_checked(theiler, error) -> None:
     x, y, _ = correlated_normal(100, random_state=0)
     with pytest.raises(error, match=rf"^theiler must be in \[0, 39\].*, got {theiler!r}"):
@@ -76,7 +78,9 @@ def test_ksg_theiler_window_is_checked(theiler, error) -> None:
 
 def test_ksg_theiler_window_removes_what_neighbors_in_time_add() -> None:
     """Two independent random-walk-like series: neighbors in time look like dependence."""
-    x, y, _ = ar1_pair(1500, coefficient_x=0.97, coefficient_y=0.97, correlation=0.0, random_state=3)
+    x, y, _ = ar1_pair(
+        1500, coefficient_x=0.97, coefficient_y=0.97, correlation=0.0, random_state=3
+    )
     near, far = (KSG(theiler=t).estimate(x, y, confidence=None).value for t in (0, 50))
     assert far < near - 0.02
 
@@ -135,7 +139,9 @@ def test_ksg_conditional_agrees_with_the_closed_form() -> None:
 def test_ksg_warns_of_too_many_columns() -> None:
     rng = np.random.default_rng(6)
     assert KSG().estimate(*rng.standard_normal((2, 100, 5))).has("too_few_samples_for_dimension")
-    assert not KSG().estimate(*rng.standard_normal((2, 100, 2))).has("too_few_samples_for_dimension")
+    assert (
+        not KSG().estimate(*rng.standard_normal((2, 100, 2))).has("too_few_samples_for_dimension")
+    )
 
 
 def test_ksg_bias_is_measured_and_the_interval_moved() -> None:
@@ -238,7 +244,9 @@ def test_mixed_lonely_classes() -> None:
     label[:30] = np.arange(100, 130)
     found = MixedKSG().estimate(x, label, discrete="y")
     assert found.has("too_few_samples_for_dimension")
-    with pytest.raises(ValueError, match=r"^discrete must name labels that repeat, got 200 different"):
+    with pytest.raises(
+        ValueError, match=r"^discrete must name labels that repeat, got 200 different"
+    ):
         MixedKSG().estimate(x, np.arange(200), discrete="y")
 
 

@@ -39,7 +39,14 @@ def test_symmetry_and_permutations(estimator) -> None:
 
 @pytest.mark.parametrize(
     "increasing",
-    [np.exp, np.sinh, np.arctan, lambda x: x**3, lambda x: 1e12 * x - 5.0, lambda x: x / (1 + abs(x))],
+    [
+        np.exp,
+        np.sinh,
+        np.arctan,
+        lambda x: x**3,
+        lambda x: 1e12 * x - 5.0,
+        lambda x: x / (1 + abs(x)),
+    ],
 )
 @pytest.mark.parametrize("column", [0, 1])
 def test_copula_is_unchanged_by_increasing_maps(increasing, column) -> None:
@@ -86,7 +93,9 @@ def test_conditional_in_closed_form(estimator) -> None:
 @pytest.mark.parametrize("n", [10, 30, 200])
 def test_unbiased_at_independence(estimator, n) -> None:
     values = [
-        estimator.estimate(*np.random.default_rng(s).standard_normal((2, n, 2)), confidence=None).value
+        estimator.estimate(
+            *np.random.default_rng(s).standard_normal((2, n, 2)), confidence=None
+        ).value
         for s in range(300)
     ]
     assert np.mean(values) == pytest.approx(0.0, abs=4.0 * np.std(values) / math.sqrt(300))

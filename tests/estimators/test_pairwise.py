@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,19 +97,14 @@ def test_bad_settings(numbers, options, text) -> None:
 def test_discrete_given_as_one_name_is_that_column(frame) -> None:
     """A bare string must not be read letter by letter."""
     renamed = frame.rename(columns={"class": "ab"})
-    try:
-        found = matrix(renamed, discrete="ab", n_jobs=1)
-    except (TypeError, ValueError) as error:
-        assert str(error).startswith("discrete must ")  # noqa: PT017 - either answer is right
-        assert "'ab'" in str(error)
-    else:
-        np.testing.assert_array_equal(
-            found.values, matrix(renamed, discrete=["ab"], n_jobs=1).values
-        )
+    with pytest.raises((TypeError, ValueError), match=r"^discrete must .*'ab'"):
+        matrix(renamed, discrete="ab", n_jobs=1)
 
 
 def test_bad_data(numbers) -> None:
-    with pytest.raises(ValueError, match=r"^data must have shape \(n_samples, n_columns\), got \(9,\)"):
+    with pytest.raises(
+        ValueError, match=r"^data must have shape \(n_samples, n_columns\), got \(9,\)"
+    ):
         matrix(np.arange(9.0), n_jobs=1)
     with pytest.raises(ValueError, match=r"^data must have at least two columns, got 1"):
         matrix(numbers[["a"]], n_jobs=1)
@@ -194,7 +190,9 @@ class Fickle(MutualInformationEstimator):
 def test_mixed_quantities_are_refused() -> None:
     data = np.random.default_rng(0).standard_normal((50, 3))
     data[0] = [1.0, -1.0, 1.0]
-    with pytest.raises(ValueError, match=r"^method must measure one quantity for all pairs, got \["):
+    with pytest.raises(
+        ValueError, match=r"^method must measure one quantity for all pairs, got \["
+    ):
         matrix(data, Fickle(), n_jobs=1)
 
 
@@ -214,6 +212,7 @@ def test_dask_workers_give_the_numbers_of_one_process() -> None:
     from dask.distributed import Client, LocalCluster
     from joblib import parallel_config
 
+    state = random.getstate()
     data = np.random.default_rng(2).standard_normal((100, 8))
     expected = matrix(data, "ksg", n_jobs=1)
     with (
@@ -224,6 +223,7 @@ def test_dask_workers_give_the_numbers_of_one_process() -> None:
         parallel_config(backend="dask"),
     ):
         found = matrix(data, "ksg")
+    random.setstate(state)  # distributed draws from it, for its own names
     np.testing.assert_array_equal(found.values, expected.values)
     assert found.warnings == expected.warnings
 

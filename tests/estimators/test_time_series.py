@@ -68,7 +68,10 @@ def test_lag_is_the_delay_of_the_source(delay) -> None:
 def test_present_and_future_of_the_source_are_not_used() -> None:
     rng = np.random.default_rng(4)
     source = rng.standard_normal(2000)
-    assert abs(transfer_entropy(source, source + rng.standard_normal(2000), method="gaussian").value) < 0.01
+    assert (
+        abs(transfer_entropy(source, source + rng.standard_normal(2000), method="gaussian").value)
+        < 0.01
+    )
     ahead = np.r_[source[1:], 0.0] + 0.1 * rng.standard_normal(2000)
     assert abs(transfer_entropy(source, ahead, method="gaussian").value) < 0.01
 
@@ -107,9 +110,7 @@ def test_surrogates(method) -> None:
 def test_surrogate_p_values_hold_their_level() -> None:
     p_values = []
     for seed in range(100):
-        sample = var_process(
-            150, coefficients=((0.9, 0.0), (0.0, 0.9)), random_state=seed
-        )
+        sample = var_process(150, coefficients=((0.9, 0.0), (0.0, 0.9)), random_state=seed)
         p_values.append(
             transfer_entropy(
                 sample.source, sample.target, method="gaussian", n_surrogates=39, random_state=seed
@@ -139,7 +140,9 @@ def test_theiler_window_goes_to_a_copy() -> None:
     plain = transfer_entropy(sample.source, sample.target)
     assert found.value != plain.value
     for method in ("gaussian", "auto", "discrete", Gaussian()):
-        with pytest.raises(ValueError, match=r"^theiler must be 0 with method=.*, got 3\. Only KSG"):
+        with pytest.raises(
+            ValueError, match=r"^theiler must be 0 with method=.*, got 3\. Only KSG"
+        ):
             transfer_entropy(sample.source, sample.target, method=method, theiler=3)
 
 
@@ -178,7 +181,11 @@ def test_a_method_instance_is_left_alone() -> None:
         ({"lag": -2}, ValueError, "lag must be an integer of at least 1, got -2."),
         ({"lag": 1.0}, TypeError, "lag must be an integer of at least 1 and an integer, got 1.0."),
         ({"history": 0}, ValueError, "history must be an integer of at least 1, got 0."),
-        ({"n_surrogates": -1}, ValueError, "n_surrogates must be an integer of at least 0, got -1."),
+        (
+            {"n_surrogates": -1},
+            ValueError,
+            "n_surrogates must be an integer of at least 0, got -1.",
+        ),
         ({"theiler": -1}, ValueError, "theiler must be an integer of at least 0, got -1."),
         ({"lag": 98}, ValueError, "lag + history - 1 must be in [1, 94], got 98."),
         ({"method": "mixed_ksg"}, ValueError, "method must take a condition, got 'mixed_ksg'. Use"),
@@ -199,18 +206,24 @@ def test_bad_settings(options, error, text) -> None:
 def test_bad_series() -> None:
     sample = var_process(100, random_state=0)
     source, target = sample.source, sample.target
-    with pytest.raises(ValueError, match=r"^source and target must be paired, got 100 and 99 samples"):
+    with pytest.raises(
+        ValueError, match=r"^source and target must be paired, got 100 and 99 samples"
+    ):
         transfer_entropy(source, target[:-1])
     with pytest.raises(ValueError, match=r"^source and condition must be paired, got 100 and 90"):
         transfer_entropy(source, target, condition=target[:90])
     with pytest.raises(ValueError, match=r"^target must be finite, got 1 "):
         transfer_entropy(source, np.r_[np.nan, target[1:, 0]])
-    with pytest.raises(ValueError, match=r"^source must vary in every column, got constant column 0"):
+    with pytest.raises(
+        ValueError, match=r"^source must vary in every column, got constant column 0"
+    ):
         transfer_entropy(np.ones(100), target)
     with pytest.raises(TypeError, match=r"^source must be numeric, got strings"):
         transfer_entropy(np.array(["a"] * 100), target)
     for missing in ((None, target), (source, None)):
-        with pytest.raises(TypeError, match=r"^(source|target) must be an array of samples, got None"):
+        with pytest.raises(
+            TypeError, match=r"^(source|target) must be an array of samples, got None"
+        ):
             transfer_entropy(*missing)
     with pytest.raises(ValueError, match=r"^source must have at least 5 complete rows, got 4"):
         transfer_entropy(source[:4], target[:4])

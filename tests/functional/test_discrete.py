@@ -7,18 +7,17 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import digamma, gammaln, polygamma
 
-from infoest.functional import discrete
+from infoest.functional import codes, nsb
+from infoest.functional.codes import contingency, joint_codes, row_codes
 from infoest.functional.discrete import (
     CORRECTIONS,
-    contingency,
     discrete_conditional_mutual_information,
     discrete_entropy,
     discrete_mutual_information,
-    joint_codes,
     local_information,
     nsb_standard_deviation,
-    row_codes,
 )
+from infoest.functional.histogram import histogram_of
 
 each_correction = pytest.mark.parametrize("correction", CORRECTIONS)
 EULER = 0.5772156649015329
@@ -456,14 +455,14 @@ def test_nsb_finds_the_whole_posterior():
         seen = np.exp(rng.uniform(0, rng.uniform(0.1, 13), size)).round()
         if trial % 3 == 0:
             seen = np.concatenate([[10.0 ** rng.integers(1, 7)], np.ones(size)])
-        histogram = discrete._histogram(seen, n_states=seen.size + int(10 ** rng.uniform(0, 6)))
-        low, high = discrete._log_concentration_range(histogram)
+        histogram = histogram_of(seen, n_states=seen.size + int(10 ** rng.uniform(0, 6)))
+        low, high = nsb._log_concentration_range(histogram)
         beta = np.exp(np.linspace(low, high, 6001))
         density = np.exp(
-            (log_density := discrete._log_posterior(beta, histogram)) - log_density.max()
+            (log_density := nsb._log_posterior(beta, histogram)) - log_density.max()
         )
-        expected = density @ discrete._dirichlet_entropy(beta, histogram) / density.sum()
-        assert discrete._nsb(histogram) == pytest.approx(expected, rel=1e-8, abs=1e-14)
+        expected = density @ nsb._dirichlet_entropy(beta, histogram) / density.sum()
+        assert nsb.posterior_mean(histogram) == pytest.approx(expected, rel=1e-8, abs=1e-14)
         slopes = np.diff(log_density)
         slopes = np.sign(slopes[abs(slopes) > 1e-6])
         assert (np.diff(slopes) < 0).sum() == 1  # a single mode
@@ -571,20 +570,20 @@ def test_row_codes(make):
 )
 def test_row_codes_survive_collisions(monkeypatch, hashes):
     rows = np.random.default_rng(0).integers(0, 30, (2000, 4))
-    monkeypatch.setattr(discrete, "_row_hashes", hashes)
+    monkeypatch.setattr(codes, "_row_hashes", hashes)
     assert_same_partition(row_codes(rows), rows)
 
 
 def test_rare_collision_in_the_last_row(monkeypatch):
     rows = np.random.default_rng(0).integers(0, 10**6, (20_000, 20))
-    plain = discrete._row_hashes
+    plain = codes._row_hashes
 
     def collide(rows):
         hashes = plain(rows)
         hashes[-1] = hashes[0]
         return hashes
 
-    monkeypatch.setattr(discrete, "_row_hashes", collide)
+    monkeypatch.setattr(codes, "_row_hashes", collide)
     assert_same_partition(row_codes(rows), rows)
 
 
@@ -596,7 +595,7 @@ def test_hashes_of_many_similar_rows_differ():
     # 2^16 rows of 0 and -1, which differ in all bits, and 2^16 of 0 and 2^48.
     bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
     for rows in (-bits, bits * 2**48, bits):
-        assert len(np.unique(discrete._row_hashes(rows))) == 2**16
+        assert len(np.unique(codes._row_hashes(rows))) == 2**16
 
 
 def test_correction_is_keyword_only():

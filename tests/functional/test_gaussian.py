@@ -38,7 +38,10 @@ def test_plug_in_is_the_ratio_of_determinants(data) -> None:
     expected = 0.5 * (log_determinant(x) + log_determinant(y) - log_determinant(x, y))
     assert plug_in(x, y) == pytest.approx(expected, abs=1e-10)
     conditional = 0.5 * (
-        log_determinant(x, z) + log_determinant(y, z) - log_determinant(x, y, z) - log_determinant(z)
+        log_determinant(x, z)
+        + log_determinant(y, z)
+        - log_determinant(x, y, z)
+        - log_determinant(z)
     )
     assert plug_in(x, y, z) == pytest.approx(conditional, abs=1e-10)
 
@@ -53,8 +56,12 @@ def test_one_column_a_side_is_the_correlation() -> None:
 
 def test_chain_rule(data) -> None:
     x, y, z = data
-    assert plug_in(x, np.hstack([y, z])) == pytest.approx(plug_in(x, z) + plug_in(x, y, z), abs=1e-9)
-    assert plug_in(np.hstack([x, y]), z) == pytest.approx(plug_in(y, z) + plug_in(x, z, y), abs=1e-9)
+    assert plug_in(x, np.hstack([y, z])) == pytest.approx(
+        plug_in(x, z) + plug_in(x, y, z), abs=1e-9
+    )
+    assert plug_in(np.hstack([x, y]), z) == pytest.approx(
+        plug_in(y, z) + plug_in(x, z, y), abs=1e-9
+    )
 
 
 def test_symmetry_and_linear_maps(data) -> None:

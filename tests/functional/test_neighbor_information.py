@@ -111,7 +111,7 @@ def test_ksg_finds_the_truth(algorithm, rho) -> None:
 
 def test_ties_are_refused_not_miscounted() -> None:
     x = np.repeat(np.arange(10.0), 6)
-    with pytest.raises(TiedNeighborsError, match="must have distinct values .* got ties"):
+    with pytest.raises(TiedNeighborsError, match=r"must have distinct values .* got ties"):
         ksg(x, x + 1.0, k=3)
     with pytest.raises(TiedNeighborsError, match="equal rows, got more"):
         kozachenko_leonenko(x, k=5)

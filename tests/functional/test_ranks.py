@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infoest.functional.ranks import mid_ranks, normal_scores, spread_ties
+from infoest.functional.ranks import mid_ranks, normal_scores, repeated_share, spread_ties
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -14,7 +14,12 @@ def test_mid_ranks_are_scipys(seed) -> None:
 
     rng = np.random.default_rng(seed)
     x = np.column_stack(
-        [rng.standard_normal(200), rng.integers(0, 7, 200), np.full(200, 3.0), rng.random(200) > 0.9]
+        [
+            rng.standard_normal(200),
+            rng.integers(0, 7, 200),
+            np.full(200, 3.0),
+            rng.random(200) > 0.9,
+        ]
     )
     np.testing.assert_array_equal(mid_ranks(x), rankdata(x, axis=0, method="average"))
 
@@ -86,3 +91,11 @@ def test_spread_ties_is_a_function_of_the_generator() -> None:
     x = np.repeat(np.arange(4.0), 5)[:, None]
     first, second = (spread_ties(x, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_repeated_share_is_that_of_the_worst_column() -> None:
+    x = np.column_stack([np.arange(10.0), np.r_[np.zeros(4), np.arange(1.0, 7.0)]])
+    assert repeated_share(x) == pytest.approx(3.0 / 9.0, abs=0.05)
+    assert repeated_share(x[:, :1]) == 0.0
+    assert repeated_share(x[:1]) == 0.0
+    assert repeated_share(np.zeros((5, 1))) >= 0.8

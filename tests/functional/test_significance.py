@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from infoest.functional.significance import (
+    LOCAL_NEIGHBORS,
     MAX_EXCEEDANCES,
     WINDOW_BINS,
     WINDOW_REACH,
+    conditional_rearrangements,
     permutation_p_value,
     rearrangements,
     window_codes,
@@ -132,3 +134,42 @@ def test_shifts_keep_the_level_on_autocorrelated_rows_where_permutations_do_not(
         shares[shifts] = rejected / 120
     assert shares[False] > 0.3
     assert shares[True] < 0.15
+
+
+def test_conditional_rearrangements_stay_inside_classes() -> None:
+    labels = np.random.default_rng(0).integers(0, 4, 200)
+    for order in conditional_rearrangements(labels, 20, np.random.default_rng(1)):
+        assert sorted(order) == list(range(200))
+        np.testing.assert_array_equal(labels[order], labels)
+        assert (order != np.arange(200)).mean() > 0.8
+
+
+def test_conditional_rearrangements_stay_among_neighbors() -> None:
+    z = np.random.default_rng(2).standard_normal((200, 2))
+    apart = np.abs((z[:, None] - z) / z.std(axis=0)).max(axis=2)
+    near = np.argsort(apart, axis=1)[:, :LOCAL_NEIGHBORS]
+    for order in conditional_rearrangements(z, 20, np.random.default_rng(3)):
+        assert all(order[i] in near[i] for i in range(200))
+        assert len(set(order)) > 170, "rows are used once where that is possible"
+
+
+@pytest.mark.parametrize("kind", ["labels", "samples"])
+def test_conditional_p_values_hold_their_level(kind) -> None:
+    """A common driver z is the only dependence; the statistic is a plain correlation."""
+    p_values = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        z = rng.integers(0, 3, 150) if kind == "labels" else rng.standard_normal((150, 1))
+        driver = np.asarray(z, dtype=float).ravel()
+        x, y = (driver + rng.standard_normal(150) for _ in range(2))
+        observed = abs(np.corrcoef(x, y)[0, 1])
+        p_values.append(
+            permutation_p_value(
+                observed,
+                lambda order, x=x, y=y: abs(np.corrcoef(x, y[order])[0, 1]),
+                conditional_rearrangements(z, 39, rng),
+            )
+        )
+    p_values = np.array(p_values)
+    assert 0.4 < p_values.mean() < 0.62
+    assert np.mean(p_values <= 0.05) < 0.05 + 3.0 * np.sqrt(0.05 * 0.95 / 200.0) + 0.01

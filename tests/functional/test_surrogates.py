@@ -38,9 +38,7 @@ def test_variance_is_that_of_the_truth_over_data_sets() -> None:
 
 def test_independent_data_have_truth_near_zero_and_never_below() -> None:
     rng = np.random.default_rng(1)
-    truths = [
-        CopulaSurrogate.of_pair(*rng.standard_normal((2, 200, 2))).truth for _ in range(50)
-    ]
+    truths = [CopulaSurrogate.of_pair(*rng.standard_normal((2, 200, 2))).truth for _ in range(50)]
     assert min(truths) >= 0.0
     assert np.mean(truths) < 0.01
 
