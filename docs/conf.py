@@ -158,6 +158,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 5,
+    "remove_config_comments": True,
 }
 
 

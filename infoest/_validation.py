@@ -103,7 +103,7 @@ def as_samples(name: str, data: object) -> Array:
         TypeError: If ``data`` is not numeric.
         ValueError: If ``data`` is empty, scalar, ragged or has more than two axes.
     """
-    array = _as_array(name, data)
+    array = as_array(name, data)
     kind = array.dtype.kind
     if kind == "O":
         array = _numeric_objects(name, array)
@@ -121,7 +121,7 @@ def as_labels(name: str, data: object) -> tuple[Codes, npt.NDArray[np.bool_]]:
     A row of several columns is one label. Strings, booleans, numbers and other hashable values are
     labels; equal values have equal codes.
     """
-    array = _with_two_axes(name, _as_array(name, data))
+    array = _with_two_axes(name, as_array(name, data))
     codes = np.zeros(len(array), dtype=np.int64)
     missing = np.zeros(len(array), dtype=bool)
     for column in array.T:
@@ -234,7 +234,9 @@ def read_data(
 
 
 def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str, Array]:
-    """Check time series of one length and return them by name, shape (n, d), None left out.
+    """Check columns or series of one length and return them by name, shape (n, d).
+
+    A ``condition`` of None is left out.
 
     Integers stay integers, so that a method for labels can read them and others say what they did.
 
@@ -246,7 +248,7 @@ def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str,
         TypeError: If a series is not numeric.
         ValueError: For different lengths, missing values, too few rows or constant columns.
     """
-    given = {name: value for name, value in data.items() if value is not None}
+    given = {name: v for name, v in data.items() if v is not None or name != "condition"}
     arrays = {name: as_samples(name, value) for name, value in given.items()}
     _check_paired(arrays)
     _without_missing(arrays, {name: _incomplete(array) for name, array in arrays.items()}, "raise")
@@ -256,7 +258,7 @@ def read_series(data: dict[str, object], *, constant: bool = False) -> dict[str,
             _check_varies(name, array)
     return {
         # Taken from the caller once more: float64 merges integers above 2**53.
-        name: _with_two_axes(name, _as_array(name, given[name])).astype(np.int64)
+        name: _with_two_axes(name, as_array(name, given[name])).astype(np.int64)
         if holds_integers(given[name])
         else array
         for name, array in arrays.items()
@@ -290,8 +292,13 @@ _REAL = "Pass real numbers, for instance real and imaginary parts as columns."
 _FINITE = "Drop those rows (missing='drop' where there is one) or fill them in."
 
 
-def _as_array(name: str, data: object) -> npt.NDArray[Any]:
-    """Return a NumPy array of what the caller passed, missing values of tables as NaN."""
+def as_array(name: str, data: object) -> npt.NDArray[Any]:
+    """Return a NumPy array of what the caller passed, missing values of tables as NaN.
+
+    Raises:
+        TypeError: If ``data`` is no array, table or sequence.
+        ValueError: If its rows differ in length.
+    """
     if data is None or isinstance(data, (str, bytes, dict, set, frozenset)):
         shown = "None" if data is None else f"a {type(data).__name__}"
         raise TypeError(

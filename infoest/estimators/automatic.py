@@ -9,7 +9,6 @@ import numpy as np
 
 from infoest._cautions import Caution
 from infoest._validation import (
-    SIDES,
     Array,
     Pairs,
     as_samples,
@@ -18,7 +17,7 @@ from infoest._validation import (
     is_labels,
     standardized,
 )
-from infoest.functional.ranks import normal_scores
+from infoest.functional.ranks import normal_scores, repeated_share
 from infoest.result import Raw
 
 from .base import Ask, MutualInformationEstimator
@@ -34,6 +33,8 @@ REJECTION = 2.5
 ROWS_PER_COLUMN = 40
 # Columns with more than this are used by their normal scores: neighbors resolve no outliers.
 HEAVY_KURTOSIS = 20.0
+# Share of rows in one point that makes it a mass.
+MASS = 0.05
 # Integers with at most this many values (or sqrt(n)) are labels.
 MOST_LABELS = 20
 # Rows the neighbor candidates see, by budget: few columns are cheap, many are not.
@@ -47,7 +48,7 @@ class Auto(MutualInformationEstimator):
 
     - Labels on both sides (named, or integers with few values): `Discrete`.
     - Labels on one side: `MixedKSG`.
-    - Continuous data with many repeated rows (zero-inflated, say): `MixedKSG`.
+    - Continuous data with more than 5 % of the rows in one point (zero-inflated, say): `MixedKSG`.
     - Other continuous data: `GaussianCopula` where nearest neighbors find what a Gaussian copula
       would show them, or where there are fewer than 40 rows a column, else `KSG` less its measured
       bias (``correct_bias=True``). The test is the difference between KSG on the data and KSG on
@@ -82,20 +83,20 @@ class Auto(MutualInformationEstimator):
 
     budget: str = "accurate"
 
-    def _read(self, x: object, y: object, z: object, discrete: str | None, missing: str) -> Pairs:
+    def _labels(self, data: dict[str, object], named: tuple[str, ...]) -> tuple[str, ...]:
         check_option("budget", self.budget, BUDGETS)
-        check_option("discrete", discrete, (None, *SIDES))
-        if discrete is None:
-            found = [name for name, side in (("x", x), ("y", y)) if _few_integers(name, side)]
-            discrete = {0: None, 1: found[0] if found else None, 2: "both"}[len(found)]
-        return super()._read(x, y, z, discrete, missing)
+        sides = named or tuple(name for name in ("x", "y") if _few_integers(name, data[name]))
+        if len(sides) == 2 and data["z"] is not None and _few_integers("z", data["z"]):
+            return (*sides, "z")
+        return sides
 
     def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         if is_labels(x) or is_labels(y):
             return self._with_labels(x, y, z, ask)
         if z is None and _repeats(x, y):
             raw = MixedKSG()._estimate(x, y, None, ask)
-            return _chosen(raw, "mixed_ksg", "many rows repeat values", {"mixed_ksg": raw})
+            reason = "a single point holds more than 5 % of the rows"
+            return _chosen(raw, "mixed_ksg", reason, {"mixed_ksg": raw})
         copula = GaussianCopula()._estimate(x, y, z, ask)
         dimension = x.shape[1] + y.shape[1] + (0 if z is None else z.shape[1])
         if len(x) < ROWS_PER_COLUMN * dimension:
@@ -105,8 +106,11 @@ class Auto(MutualInformationEstimator):
 
     def _with_labels(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         if is_labels(x) and is_labels(y):
-            if z is not None:
-                z = np.unique(z, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+            if z is not None and not is_labels(z):
+                raise ValueError(
+                    "z must hold few integers where x and y hold labels, got continuous values. "
+                    "Cut z into classes, or treat all sides as numbers (KSG)."
+                )
             raw = Discrete()._estimate(x, y, z, ask)
             return _chosen(raw, "discrete", "both sides hold labels", {"discrete": raw})
         if z is not None:
@@ -197,10 +201,11 @@ def _few_integers(name: str, data: object) -> bool:
 
 
 def _repeats(x: Array, y: Array) -> bool:
-    """Return whether more rows repeat than nearest neighbors can bear: more than k share one."""
-    joint = np.hstack([x, y])
-    counts = np.unique(joint, axis=0, return_counts=True)[1]
-    return bool(counts.max() > KSG.k)
+    """Return whether a single point carries mass; rounding spreads repeats over many."""
+    if repeated_share(x) == 0.0 or repeated_share(y) == 0.0:
+        return False
+    counts = np.unique(np.hstack([x, y]), axis=0, return_counts=True)[1]
+    return bool(counts.max() > max(KSG.k, MASS * len(x)))
 
 
 def _subsampled(used: int, n: int) -> Caution:

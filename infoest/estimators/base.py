@@ -230,7 +230,7 @@ class MutualInformationEstimator(Estimator):
 
     def _read(self, x: object, y: object, z: object, discrete: str | None, missing: str) -> Pairs:
         check_option("discrete", discrete, (None, *SIDES))
-        named = _sides(discrete)
+        named: tuple[str, ...] = _sides(discrete)
         if len(named) > {"none": 0, "one": 1, "any": 2}[self.accepts_labels]:
             one = " or one side" if self.accepts_labels == "one" else ""
             raise ValueError(
@@ -243,13 +243,16 @@ class MutualInformationEstimator(Estimator):
                 "mutual information: Gaussian, GaussianCopula, KSG or Discrete."
             )
         data = {"x": x, "y": y, "z": z}
-        if self.reads_labels:
-            named = _numeric_or_named(data, named)
+        named = self._labels(data, named)
         pairs = read_data(data, labels=named, missing=missing, constant=self.accepts_constant)
         both_continuous = not is_labels(pairs.x) and not is_labels(pairs.y)
         if both_continuous and not self.accepts_constant and shares_a_column(pairs.x, pairs.y):
             pairs = pairs.with_caution(_infinite())
         return pairs
+
+    def _labels(self, data: dict[str, object], named: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the arguments used as labels, given those the caller named."""
+        return _numeric_or_named(data, named) if self.reads_labels else named
 
     def _ask(
         self, pairs: Pairs, confidence: float | None, n_permutations: int, block: int | None

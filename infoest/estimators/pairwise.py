@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from infoest._cautions import Caution
-from infoest._validation import check_int
+from infoest._validation import as_array, check_int, read_series
 from infoest.information_matrix import InformationMatrix, names_of
 from infoest.result import Estimate
 
@@ -36,7 +36,7 @@ def estimate_pairs(
 ) -> InformationMatrix:
     """Return the matrix of `infoest.matrix`; see there."""
     check_int("n_permutations", n_permutations, low=0)
-    names, columns = _columns(data, discrete)
+    names, columns = _columns(data, discrete, estimator.accepts_constant)
     d = len(columns)
     if target is None:
         pairs = list(combinations(range(d), 2))
@@ -76,14 +76,20 @@ def estimate_pairs(
     )
 
 
-def _columns(data: object, discrete: Sequence[str | int]) -> tuple[tuple[str, ...], Columns]:
-    """Return the names and every column with whether it holds labels."""
+def _columns(
+    data: object, discrete: Sequence[str | int], constant: bool
+) -> tuple[tuple[str, ...], Columns]:
+    """Return the names and every column with whether it holds labels, checked by name."""
+    if isinstance(discrete, (str, int)):
+        raise TypeError(
+            f"discrete must be a list of column names or positions, got {discrete!r}. "
+            f"Pass discrete=[{discrete!r}]."
+        )
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         table: Any = data
         found = [table[name] for name in table.columns]
     else:
-        array: Any = data.detach().cpu() if hasattr(data, "detach") else data
-        array = np.asarray(array)
+        array = as_array("data", data)
         if array.ndim != 2:
             raise ValueError(
                 f"data must have shape (n_samples, n_columns), got {array.shape}. "
@@ -96,7 +102,12 @@ def _columns(data: object, discrete: Sequence[str | int]) -> tuple[tuple[str, ..
     if len(found) < 2:
         raise ValueError(f"data must have at least two columns, got {len(found)}.")
     labeled = {_position("discrete", name, names) for name in discrete}
-    return names, [(column, i in labeled) for i, column in enumerate(found)]
+    titles = [f"column {name!r}" for name in names]
+    checked = read_series(
+        {titles[i]: column for i, column in enumerate(found) if i not in labeled},
+        constant=constant,
+    )
+    return names, [(checked.get(titles[i], column), i in labeled) for i, column in enumerate(found)]
 
 
 def _position(argument: str, name: str | int, names: tuple[str, ...]) -> int:

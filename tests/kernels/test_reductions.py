@@ -1,0 +1,234 @@
+import numpy as np
+import pytest
+import torch
+
+from infoest.kernels import _chunked, gaussian, log_kernel_sum, reductions
+
+BACKENDS = ["dense", "chunked", "auto"]
+
+
+def laplace(squared_distance):
+    return -(squared_distance + 1e-3).sqrt()
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr(_chunked, "BLOCK_PAIRS", 64)
+
+
+def samples(n, d, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((n, d)))
+
+
+def naive(x, y, *, bandwidth=1.0, exclude_self=False, weights=None, log_kernel=lambda d: -d / 2):
+    x, y = np.asarray(x, dtype=np.longdouble), np.asarray(y, dtype=np.longdouble)
+    differences = (x[:, None, :] - y[None, :, :]) / np.asarray(bandwidth, dtype=np.longdouble)
+    log_terms = log_kernel((differences**2).sum(axis=-1))
+    if weights is not None:
+        with np.errstate(divide="ignore"):
+            log_terms = log_terms + np.log(np.asarray(weights, dtype=np.longdouble))
+    if exclude_self:
+        np.fill_diagonal(log_terms, -np.inf)
+    top = log_terms.max(axis=1)
+    return (top + np.log(np.exp(log_terms - top[:, None]).sum(axis=1))).astype(np.float64)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("bandwidth", [0.3, [0.2, 1.0, 5.0]])
+def test_equals_the_naive_sum(backend, exclude_self, weighted, bandwidth):
+    x, y = samples(23, 3), samples(23, 3, seed=1)
+    weights = torch.linspace(0.0, 2.0, 23, dtype=torch.float64) if weighted else None
+    result = log_kernel_sum(
+        x,
+        y,
+        bandwidth=bandwidth,
+        exclude_self=exclude_self,
+        weights=weights,
+        backend=backend,
+    )
+    expected = naive(x, y, bandwidth=bandwidth, exclude_self=exclude_self, weights=weights)
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_takes_other_formulas_and_other_lengths(backend):
+    x, y = samples(23, 2), samples(7, 2, seed=1)
+    result = log_kernel_sum(x, y, formula=laplace, bandwidth=0.5, backend=backend)
+    expected = naive(x, y, bandwidth=0.5, log_kernel=lambda d: -np.sqrt(d + 1e-3))
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_row_beyond_a_compact_kernel_is_log_zero(backend):
+    def box(squared_distance):
+        return torch.zeros_like(squared_distance).masked_fill(squared_distance > 1.0, -torch.inf)
+
+    x, y = torch.tensor([[0.0], [9.0]]), torch.tensor([[0.5], [0.6]])
+    weights = torch.tensor([1.0, 3.0])
+    for weights_or_none, at_first in ((None, np.log(2.0)), (weights, np.log(4.0))):
+        result = log_kernel_sum(x, y, formula=box, weights=weights_or_none, backend=backend)
+        np.testing.assert_allclose(result, [at_first, -np.inf], rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["dense", "chunked"])
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_gradients(backend, exclude_self):
+    x, y = samples(12, 2).requires_grad_(), samples(12, 2, seed=1).requires_grad_()
+    bandwidth = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    weights = torch.linspace(0.5, 2.0, 12, dtype=torch.float64).requires_grad_()
+
+    def plain(x, y, bandwidth):
+        return log_kernel_sum(x, y, bandwidth=bandwidth, exclude_self=exclude_self, backend=backend)
+
+    def weighted(x, y, bandwidth, weights):
+        return log_kernel_sum(
+            x,
+            y,
+            bandwidth=bandwidth,
+            exclude_self=exclude_self,
+            weights=weights,
+            backend=backend,
+        )
+
+    assert torch.autograd.gradcheck(plain, (x, y, bandwidth))
+    assert torch.autograd.gradcheck(weighted, (x, y, bandwidth, weights))
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_gradient_of_samples_with_themselves_and_with_duplicates(exclude_self):
+    x = samples(8, 2)
+    x[1] = x[0]
+
+    def gradient(backend):
+        leaf = x.clone().requires_grad_()
+        log_kernel_sum(leaf, leaf, exclude_self=exclude_self, backend=backend).sum().backward()
+        return leaf.grad
+
+    # Of sum_i log sum_j exp(-|x_i - x_j|^2 / 2), by hand.
+    kernel = np.exp(-0.5 * ((x[:, None] - x[None]) ** 2).sum(-1).numpy())
+    if exclude_self:
+        np.fill_diagonal(kernel, 0.0)
+    shares = kernel / kernel.sum(axis=1, keepdims=True)
+    both = torch.from_numpy(shares + shares.T)
+    expected = both @ x - both.sum(dim=1, keepdim=True) * x
+    for backend in ("dense", "chunked"):
+        torch.testing.assert_close(gradient(backend), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_gradient_of_a_zero_weight_is_its_share():
+    x, y = samples(3, 1), samples(4, 1, seed=1)
+    weights = torch.tensor([0.0, 1.0, 1.0, 1.0], dtype=torch.float64, requires_grad=True)
+    log_kernel_sum(x, y, weights=weights)[0].backward()
+    kernel = torch.exp(-0.5 * (x[0] - y[:, 0]) ** 2)
+    torch.testing.assert_close(weights.grad, kernel / kernel[1:].sum())
+
+
+def test_a_near_sample_of_weight_zero_does_not_drown_the_others():
+    x, y = torch.zeros(1, 1), torch.tensor([[0.0], [100.0]])
+    result = log_kernel_sum(x, y, weights=torch.tensor([0.0, 1.0]))
+    assert result.item() == pytest.approx(-5000.0)
+
+
+def test_a_shift_and_a_common_scale_change_nothing():
+    x, y = samples(50, 2), samples(50, 2, seed=1)
+    expected = log_kernel_sum(x, y, bandwidth=0.1)
+    scaled = log_kernel_sum(x * 2.0**60, y * 2.0**60, bandwidth=0.1 * 2.0**60)
+    torch.testing.assert_close(scaled, expected, rtol=1e-13, atol=0.0)
+    shifted = log_kernel_sum(x + 1e6, y + 1e6, bandwidth=0.1)
+    # What is left is the rounding of x + 1e6 itself.
+    torch.testing.assert_close(shifted, expected, rtol=0.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_far_apart_points_stay_finite(backend):
+    x = torch.tensor([[0.0], [1e6], [2e6]], dtype=torch.float64)
+    alone = log_kernel_sum(x, x, bandwidth=1e-3, backend=backend)
+    np.testing.assert_array_equal(alone, np.zeros(3))
+    others = log_kernel_sum(x, x, bandwidth=1e-3, exclude_self=True, backend=backend)
+    expected = [-5e17, -5e17 + np.log(2.0), -5e17]
+    np.testing.assert_allclose(others, expected, rtol=1e-15)
+
+
+def test_low_precision_comes_back_in_float32_but_is_summed_in_float64():
+    x, y = samples(300, 2), samples(300, 2, seed=1)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        low_x, low_y = x.to(dtype), y.to(dtype)
+        result = log_kernel_sum(low_x, low_y, bandwidth=0.01)
+        assert result.dtype == torch.float32
+        expected = naive(low_x.double(), low_y.double(), bandwidth=0.01)
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_auto_changes_to_blocks_above_the_stated_number_of_pairs(monkeypatch):
+    called = []
+    for name in ("dense", "chunked"):
+        module = reductions.BACKENDS[name]
+        original = module.logsumexp
+
+        def spy(*args, _name=name, _original=original, **options):
+            called.append(_name)
+            return _original(*args, **options)
+
+        monkeypatch.setattr(module, "logsumexp", spy)
+    x = samples(10, 1)
+    monkeypatch.setattr(reductions, "DENSE_PAIRS", 100)
+    log_kernel_sum(x, x)
+    assert called == ["dense"]
+    called.clear()
+    monkeypatch.setattr(reductions, "DENSE_PAIRS", 99)
+    log_kernel_sum(x, x)
+    assert called[0] == "chunked"
+
+
+def test_data_and_global_state_are_left_alone():
+    x, weights = samples(20, 2), torch.ones(20, dtype=torch.float64)
+    before = x.clone()
+    state = torch.get_rng_state()
+    settings = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled())
+    log_kernel_sum(x, x, bandwidth=0.1, weights=weights, exclude_self=True, backend="chunked")
+    assert torch.equal(x, before)
+    assert torch.equal(torch.get_rng_state(), state)
+    after = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled())
+    assert after == settings
+
+
+X = torch.zeros(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "error", "message"),
+    [
+        ((X, X), {"backend": "keop"}, ValueError, r"\['auto', 'chunked', 'dense'\], got 'keop'"),
+        ((X, X[:, :1]), {}, ValueError, "same number of columns, got 2 and 1"),
+        ((X[:, 0], X), {}, ValueError, r"x must have shape .*, got \(4,\). .* x\[:, None\]"),
+        ((X[:0], X), {}, ValueError, r"x must have shape .*, got \(0, 2\)"),
+        ((X, X / 0.0), {}, ValueError, "y must be finite, got 8"),
+        ((X.int(), X), {}, TypeError, "x must be a floating-point tensor, got torch.int32"),
+        ((X.numpy(), X), {}, TypeError, "x must be a floating-point tensor, got ndarray"),
+        ((X, X[:3]), {"exclude_self": True}, ValueError, "equal lengths .*, got 4 and 3"),
+        ((X[:1], X[:1]), {"exclude_self": True}, ValueError, "at least 2 .*, got 1 and 1"),
+        ((X, X), {"weights": torch.ones(3)}, ValueError, r"shape \(4,\), got shape \(3,\)"),
+        ((X, X), {"weights": [1.0] * 4}, ValueError, r"shape \(4,\), got list"),
+        ((X, X), {"weights": -torch.ones(4)}, ValueError, "weights must be finite and not neg"),
+        ((X, X), {"weights": torch.zeros(4)}, ValueError, "at least 1 positive, got 0"),
+        (
+            (X, X),
+            {"weights": torch.eye(4)[0], "exclude_self": True},
+            ValueError,
+            "at least 2 positive, got 1",
+        ),
+        ((X, X), {"bandwidth": "median"}, TypeError, "resolve_bandwidth"),
+        ((X, X), {"bandwidth": 0.0}, ValueError, "bandwidth must be .* above 0, got 0"),
+        ((X, X), {"bandwidth": float("nan")}, ValueError, "bandwidth must .* got nan"),
+        ((samples(4, 2), X), {"bandwidth": 1e-160}, ValueError, "bandwidth must be at least"),
+    ],
+)
+def test_refuses(args, options, error, message):
+    with pytest.raises(error, match=message):
+        log_kernel_sum(*args, **options)
+
+
+def test_gaussian_is_half_the_squared_distance():
+    assert gaussian(torch.tensor(9.0)).item() == -4.5
