@@ -425,7 +425,7 @@ def benchmark(
     if output is not None:
         _check_output(output, (".csv",))
     sizes = n or [1000]
-    names = method or [name for name in METHODS.names(_MI) if METHODS.entry(name).quick]
+    names = method or METHODS.quick_names(_MI)
     tasks = infoest.datasets.suite(suite)
     with busy("benchmark", len(tasks) * len(sizes) * seeds * len(names)) as advance:
         rows = infoest.benchmarking.run(

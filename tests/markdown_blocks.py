@@ -32,7 +32,8 @@ def blocks(path: Path) -> Iterator[Block]:
     """Return the blocks of a page in order, each with the output that follows it."""
     text = path.read_text(encoding="utf-8")
     found = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    for (language, code), (following, output) in zip(found, [*found[1:], ("", "")], strict=True):
+    for i, (language, code) in enumerate(found):
+        following, output = found[i + 1] if i + 1 < len(found) else ("", "")
         if language != "text":
             yield Block(language, code, output if following == "text" else None)
 

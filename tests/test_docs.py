@@ -1,4 +1,4 @@
-"""The pages say what is so: their code prints what they show, and every warning code is explained."""
+"""The pages say what is so: code prints what they show, and every warning code is explained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .markdown_blocks import (
     printed_by_python,
 )
 
-PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 SHOWN = [path for path in PAGES if any(block.output is not None for block in blocks(path))]
 
 

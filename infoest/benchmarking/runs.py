@@ -130,7 +130,7 @@ def _estimators(methods: Sequence[object] | None) -> dict[str, Any]:
     """Return the estimators by the name that their rows bear."""
     kind = "mutual_information"
     if methods is None:
-        methods = [name for name in METHODS.names(kind) if METHODS.entry(name).quick]
+        methods = METHODS.quick_names(kind)
     elif isinstance(methods, str):
         raise TypeError(f"methods must be a list, got {methods!r}. Pass methods=[{methods!r}].")
     found: dict[str, Any] = {}

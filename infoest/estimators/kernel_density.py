@@ -125,7 +125,7 @@ class KDE(MutualInformationEstimator):
 
     Example:
         >>> from infoest.datasets import correlated_normal
-        >>> x, y, mi = correlated_normal(2000, rho=0.6, random_state=0)
+        >>> x, y, mi = correlated_normal(500, rho=0.6, random_state=0)
         >>> e = KDE().estimate(x, y)
         >>> e.interval[0] < mi < e.interval[1]
         True

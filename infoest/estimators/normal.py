@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from infoest._cautions import Caution
+from infoest._random import generator
 from infoest._validation import Array, Pairs, read_data, standardized
 from infoest.functional.gaussian import (
     MAX_SQUARED_CORRELATION,
@@ -23,6 +24,9 @@ from infoest.result import Raw
 
 from .base import Ask, MutualInformationEstimator
 
+# Permutations whose mean stands for the bias where the correlation matrix had to be shrunk.
+SHRUNK_PERMUTATIONS = 20
+
 
 @dataclass(kw_only=True, eq=False)
 class Gaussian(MutualInformationEstimator):
@@ -37,8 +41,8 @@ class Gaussian(MutualInformationEstimator):
     Note:
         For data that are not normal this is the information of the normal law with the same
         covariance, neither a lower nor an upper bound, and the interval covers that number. With
-        as many columns as rows the correlations are shrunk (``shrunk_covariance``); then there is
-        no interval.
+        as many columns as rows the correlations are shrunk (``shrunk_covariance``); then the mean
+        over permutations is subtracted in place of the exact bias, and there is no interval.
 
     References:
         Cover, Thomas (2006), Elements of Information Theory, eq. 9.94.
@@ -64,14 +68,18 @@ class Gaussian(MutualInformationEstimator):
         pairs = read_data({"x": x, "y": y})
         variates = self._canonical(pairs.x, pairs.y, None)
         local = gaussian_local_values(variates)
-        return local - local.mean() + self._value(len(local), variates)
+        if variates.shrinkage > 0.0:
+            value = self._value_of_shrunk(pairs.x, pairs.y, None, variates)
+        else:
+            value = self._value(len(local), variates)
+        return local - local.mean() + value
 
     def _estimate(self, x: Array, y: Array, z: Array | None, ask: Ask) -> Raw:
         variates = self._canonical(x, y, z)
         n = len(x) - variates.rank_z
         info: dict[str, object] = {"canonical_correlations": variates.correlations[:20].tolist()}
         if variates.shrinkage > 0.0:
-            value = gaussian_mutual_information(variates.correlations)
+            value = self._value_of_shrunk(x, y, z, variates)
             info["shrinkage"] = variates.shrinkage
             return Raw(value, cautions=(_shrunk(len(x), x, y, z),), info=info)
         value = self._value(len(x), variates)
@@ -103,9 +111,18 @@ class Gaussian(MutualInformationEstimator):
 
     def _value(self, n: int, variates: Canonical) -> float:
         plug_in = gaussian_mutual_information(variates.correlations)
-        if variates.shrinkage > 0.0:
-            return plug_in
         return plug_in - gaussian_bias(n, variates.rank_x, variates.rank_y, variates.rank_z)
+
+    def _value_of_shrunk(self, x: Array, y: Array, z: Array | None, variates: Canonical) -> float:
+        """The plug-in value less its mean under permutations of y: there is no exact bias here."""
+        rng = generator(self.random_state)
+        null = [
+            gaussian_mutual_information(
+                self._canonical(x, y[rng.permutation(len(y))], z).correlations
+            )
+            for _ in range(SHRUNK_PERMUTATIONS)
+        ]
+        return gaussian_mutual_information(variates.correlations) - float(np.mean(null))
 
     def _interval(
         self, n: int, value: float, variates: Canonical, ask: Ask

@@ -1,0 +1,109 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from infoest import CauchySchwarz
+from infoest.functional import cauchy_schwarz
+
+
+def samples(n, d, seed=0, shift=0.0):
+    return np.random.default_rng(seed).standard_normal((n, d)) + shift
+
+
+def test_value_is_the_function_with_the_reported_bandwidth():
+    x, y = samples(100, 2), samples(80, 2, seed=1, shift=1.0)
+    e = CauchySchwarz().estimate(x, y)
+    expected = cauchy_schwarz(
+        torch.from_numpy(x), torch.from_numpy(y), bandwidth=e.info["bandwidth"]
+    )
+    assert e.value == pytest.approx(expected.item(), rel=1e-12)
+    assert (e.quantity, e.unit, e.method) == (
+        "cauchy_schwarz_divergence",
+        "nats",
+        "cauchy_schwarz",
+    )
+    assert e.n_samples == 180
+    assert e.interval is None
+    assert not e.warnings
+
+
+@pytest.mark.parametrize("bandwidth", ["median", "silverman", 0.7, [0.7, 2.0]])
+def test_every_bandwidth_is_reported_and_symmetric(bandwidth):
+    x, y = samples(100, 2), samples(80, 2, seed=1, shift=1.0)
+    e = CauchySchwarz(bandwidth=bandwidth).estimate(x, y)
+    assert np.all(np.asarray(e.info["bandwidth"]) > 0.0)
+    swapped = CauchySchwarz(bandwidth=bandwidth).estimate(y, x)
+    assert e.value == pytest.approx(swapped.value, rel=1e-12)
+
+
+def test_equal_samples_have_none_and_units_do_not_matter():
+    x, y = samples(100, 2), samples(80, 2, seed=1, shift=1.0)
+    assert CauchySchwarz().estimate(x, x.copy()).value == 0.0
+    value = CauchySchwarz().estimate(x, y).value
+    for scale, offset in ((1e-12, 0.0), (1e12, 0.0), (1.0, 1e6)):
+        moved = CauchySchwarz().estimate(x * scale + offset, y * scale + offset)
+        assert moved.value == pytest.approx(value, rel=1e-8)
+
+
+def test_p_value_sees_a_shift_and_nothing_else():
+    x, y, same = samples(60, 1), samples(60, 1, seed=1, shift=1.0), samples(60, 1, seed=2)
+    estimator = CauchySchwarz(random_state=0)
+    assert estimator.estimate(x, y, n_permutations=99).p_value == 0.01
+    assert estimator.estimate(x, same, n_permutations=99).p_value > 0.05
+
+
+def test_p_values_are_uniform_for_equal_laws():
+    p_values = np.array(
+        [
+            CauchySchwarz(random_state=seed)
+            .estimate(samples(20, 1, seed), samples(15, 1, seed + 500), n_permutations=19)
+            .p_value
+            for seed in range(150)
+        ]
+    )
+    for level in (0.1, 0.3, 0.5):
+        error = np.sqrt(level * (1 - level) / 150)
+        assert np.mean(p_values <= level) == pytest.approx(level, abs=3.5 * error)
+
+
+def test_says_when_the_kernel_sees_nothing_or_everything():
+    x, y = samples(50, 2), samples(50, 2, seed=1)
+    assert CauchySchwarz(bandwidth=1e-3).estimate(x, y).has("kernel_is_identity")
+    assert CauchySchwarz(bandwidth=1e3).estimate(x, y).has("kernel_is_constant")
+    far = CauchySchwarz(bandwidth=1.0).estimate(x, y + 100.0)
+    assert not far.warnings
+    assert 1e4 < far.value < 1e5
+
+
+def test_integers_and_mostly_equal_rows_have_a_value():
+    rng = np.random.default_rng(0)
+    x, y = (rng.random(200) < 0.1).astype(int), (rng.random(200) < 0.3).astype(int)
+    e = CauchySchwarz().estimate(x, y)
+    assert e.has("integers_treated_as_continuous")
+    assert e.info["bandwidth"] == 1.0
+    assert e.value > 0.0
+
+
+def test_tensors_and_read_only_arrays_are_the_same_and_left_alone():
+    x, y = samples(50, 2), samples(40, 2, seed=1)
+    value = CauchySchwarz().estimate(x, y).value
+    before = x.copy()
+    assert CauchySchwarz().estimate(torch.from_numpy(x), torch.from_numpy(y)).value == value
+    x.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert CauchySchwarz().estimate(x, y).value == value
+    np.testing.assert_array_equal(x, before)
+
+
+def test_refuses():
+    x = samples(20, 2)
+    with pytest.raises(ValueError, match="same number of columns"):
+        CauchySchwarz().estimate(x, x[:, :1])
+    for bad in (0.0, -1.0, np.nan, "scott"):
+        with pytest.raises(ValueError, match="bandwidth must be"):
+            CauchySchwarz(bandwidth=bad).estimate(x, x + 1.0)
+    with pytest.raises(TypeError, match="bandwidth must be"):
+        CauchySchwarz(bandwidth=None).estimate(x, x + 1.0)
