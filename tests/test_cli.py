@@ -333,11 +333,7 @@ def test_benchmark_runs_the_quick_methods_by_default(run, monkeypatch):
     )
     status, _, err = run("benchmark", "--seeds", "2", "--jobs", "2")
     assert (status, err) == (0, "")
-    assert asked["methods"] == [
-        name
-        for name in infoest.METHODS.names("mutual_information")
-        if infoest.METHODS.entry(name).quick
-    ]
+    assert asked["methods"] == infoest.METHODS.quick_names("mutual_information")
     assert (asked["n"], asked["seeds"], asked["n_jobs"]) == ([1000], 2, 2)
 
 

