@@ -17,6 +17,7 @@ from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.result import Raw
 
+from ._controlled import controlled, lonely_classes, no_control
 from .base import Ask, EntropyEstimator, MutualInformationEstimator
 
 # Local values share their neighbors: their mean errs by .9 to 1.4 times what independent ones
@@ -88,7 +89,7 @@ class KDEEntropy(EntropyEstimator):
         if x.shape[1] > 1:
             surrogate = CopulaSurrogate.of_columns(data.columns)
             if surrogate is None:
-                return Raw(value, std_error, None, (*cautions, _no_control()), info)
+                return Raw(value, std_error, None, (*cautions, no_control()), info)
             alone = [
                 -_log_density(column, width, ask.device).mean() for column, width in data.each()
             ]
@@ -96,7 +97,7 @@ class KDEEntropy(EntropyEstimator):
             found = _control(local_of, (data.columns,), surrogate, truth, std_error, ask.rng)
         excess = _column_excess(data, ask)
         found = found._replace(explained=found.explained and excess <= 2.0 * std_error)
-        raw = _controlled(value, found, cautions, info, ask.confidence)
+        raw = controlled(value, found, ask.confidence, cautions, knob="bandwidth", info=info)
         low, high = found.interval(value, ask.confidence)
         return replace(raw, interval=(low - excess, high))
 
@@ -186,7 +187,7 @@ class KDE(MutualInformationEstimator):
             )
         local = local[kept]
         cautions, info = _quality(joint[kept], local, data)
-        cautions += _lonely_classes(int(np.sum(~kept)), len(kept))
+        cautions += lonely_classes(int(np.sum(~kept)), len(kept))
         if ask.confidence is None:
             return Raw(float(local.mean()), cautions=cautions, info=info)
         codes = np.unique(labels[kept], return_inverse=True)[1].astype(np.int64)
@@ -275,9 +276,9 @@ def _with_interval(
 ) -> Raw:
     value, std_error = float(local.mean()), _std_error(local, ask)
     if surrogate is None:
-        return Raw(value, std_error, None, (*cautions, _no_control()), info)
+        return Raw(value, std_error, None, (*cautions, no_control()), info)
     found = _control(local_of, parts, surrogate, surrogate.truth, std_error, ask.rng)
-    return _controlled(value, found, cautions, info, float(ask.confidence or 0.95))
+    return controlled(value, found, ask.confidence, cautions, knob="bandwidth", info=info)
 
 
 def _std_error(local: Array, ask: Ask) -> float:
@@ -326,37 +327,6 @@ def _drift(local_of: LocalValues, parts: tuple[Array, ...], rows: Array) -> Arra
     return known if len(known) else np.zeros(1)  # no two of these rows share a class
 
 
-def _controlled(
-    value: float,
-    found: Control,
-    cautions: tuple[Caution, ...],
-    info: dict[str, object],
-    confidence: float,
-) -> Raw:
-    if found.exceeds_error:
-        cautions = (
-            *cautions,
-            Caution(
-                "bias_exceeds_error",
-                "On data like these whose truth is known the estimator is off by "
-                f"{found.bias:+.3g} nats, more than its random error. The interval is shifted to "
-                "allow for it; the value is not.",
-            ),
-        )
-    if not found.explained:
-        cautions = (
-            *cautions,
-            Caution(
-                "bias_not_explained",
-                "The value changes with the bandwidth by more than its random error (sharp edges, "
-                "several clusters, dependence unlike a Gaussian copula): the true value may lie "
-                "outside the interval. Compare other estimators.",
-            ),
-        )
-    info = {**info, "bias_of_surrogates": found.bias, "drift": found.drift}
-    return Raw(value, found.std_error, found.interval(value, confidence), cautions, info)
-
-
 def _quality(
     log_density: Array, local: Array, data: _Standardized
 ) -> tuple[tuple[Caution, ...], dict[str, object]]:
@@ -372,7 +342,7 @@ def _quality(
                 "too_few_samples_for_dimension",
                 f"A typical sample has {neighbors:.2g} others within reach of its kernel, in {d} "
                 f"dimensions: the density is hardly known. Add rows, reduce the columns "
-                "(Compressed, PCA) or take a larger bandwidth.",
+                "(PCA, say) or take a larger bandwidth.",
             ),
         )
     squares = np.sort((local - local.mean()) ** 2)
@@ -391,22 +361,3 @@ def _quality(
         "effective_neighbors": neighbors,
     }
     return cautions, info
-
-
-def _lonely_classes(alone: int, n: int) -> tuple[Caution, ...]:
-    if alone <= 0.05 * n:
-        return ()
-    return (
-        Caution(
-            "too_few_samples_for_dimension",
-            f"{alone} of {n} samples are alone in their class and were left out. Group rare "
-            "labels.",
-        ),
-    )
-
-
-def _no_control() -> Caution:
-    return Caution(
-        "too_few_samples_for_dimension",
-        "There are about as many columns as rows: no interval can be given.",
-    )

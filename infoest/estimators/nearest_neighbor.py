@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from infoest._cautions import Caution
 from infoest._random import generator
 from infoest._validation import (
     Array,
@@ -27,7 +26,8 @@ from infoest.functional.neighbor_information import (
 from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.result import Raw
 
-from ._neighbors import controlled, no_control, spreading_ties, too_many_columns
+from ._controlled import controlled, lonely_classes, no_control
+from ._neighbors import KNOB, spreading_ties, too_many_columns
 from .base import Ask, MutualInformationEstimator
 
 # Circular shifts that measure what dependence between rows adds to the value.
@@ -120,7 +120,7 @@ class KSG(MutualInformationEstimator):
         found = control(parts, local, self.k, values, surrogate, dimension, std_error, ask.rng)
         if z is None and ask.autocorrelation > NOTABLE_AUTOCORRELATION:
             found = _with_shifts(found, parts, mean, surrogate, ask)
-        raw = controlled(value, found, cautions, ask.confidence)
+        raw = controlled(value, found, ask.confidence, cautions, knob=KNOB)
         return replace(raw, value=value - found.bias) if self.correct_bias else raw
 
     def _prepared(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -196,7 +196,7 @@ class MixedKSG(MutualInformationEstimator):
                 f"discrete must name labels that repeat, got {len(local)} different ones. "
                 "Group rare labels, or treat the side as continuous."
             )
-        cautions = _lonely_classes(int(alone.sum()), len(local))
+        cautions = lonely_classes(int(alone.sum()), len(local))
         if ask.confidence is None:
             return Raw(float(local[~alone].mean()), cautions=cautions)
         points, labels = parts[0][~alone], parts[1][~alone]
@@ -218,7 +218,7 @@ class MixedKSG(MutualInformationEstimator):
         found = control(
             parts, local, self.k, _mixed_local, surrogate, dimension, std_error, ask.rng
         )
-        return controlled(value, found, cautions, ask.confidence)
+        return controlled(value, found, ask.confidence, cautions, knob=KNOB)
 
 
 def _mixed_local(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
@@ -260,16 +260,4 @@ def _with_shifts(
         std_error=float(np.sqrt(found.std_error**2 + extra)),
         bias=found.bias + float(np.mean(shifted)),
         spread=float(np.sqrt(found.spread**2 + extra + variance / SHIFTS)),
-    )
-
-
-def _lonely_classes(alone: int, n: int) -> tuple[Caution, ...]:
-    if alone <= 0.05 * n:
-        return ()
-    return (
-        Caution(
-            "too_few_samples_for_dimension",
-            f"{alone} of {n} samples are alone in their class and were left out. Group rare "
-            "labels.",
-        ),
     )

@@ -19,7 +19,8 @@ from infoest.functional.neighbor_information import (
 from infoest.functional.surrogates import CopulaSurrogate
 from infoest.result import Raw
 
-from ._neighbors import controlled, no_control, spreading_ties, too_many_columns
+from ._controlled import controlled, no_control
+from ._neighbors import KNOB, spreading_ties, too_many_columns
 from .base import Ask, DivergenceEstimator, EntropyEstimator
 
 
@@ -91,7 +92,7 @@ class KozachenkoLeonenko(EntropyEstimator):
             variance = max(std_error**2, surrogate.variance) + 0.5 * std_error**2
             spread = float(np.sqrt(variance + (0.25 * bias) ** 2))
         found = Control(std_error, bias, spread, 0.0, d < 5)
-        raw = controlled(value, found, cautions, ask.confidence)
+        raw = controlled(value, found, ask.confidence, cautions, knob=KNOB)
         low, high = raw.interval or (value, value)
         return Raw(
             value + log_scale,

@@ -21,6 +21,8 @@ from infoest.functional.ranks import normal_scores
 
 # Rows of the Monte Carlo sample that gives the information of class-wise normal laws.
 CLASS_SAMPLES = 20_000
+# With more classes than this their densities would take seconds and hundreds of megabytes.
+MOST_CLASSES = 300
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,15 @@ class ClassSurrogate:
     def of_classes(
         cls, points: Array, labels: Codes, rng: np.random.Generator
     ) -> ClassSurrogate | None:
-        """Fit to labeled samples; None where there are too few rows.
+        """Fit to labeled samples; None where there are too few rows or more than 300 classes.
 
         A covariance is shrunk towards the pooled one by d / (d + members).
         """
         n, d = points.shape
-        if d >= n - 1:
+        sizes = np.bincount(labels)
+        if d >= n - 1 or len(sizes) > MOST_CLASSES:
             return None
         scores = standardized(normal_scores(points))
-        sizes = np.bincount(labels)
         sums = np.stack([np.bincount(labels, column) for column in scores.T], axis=1)
         centers = sums / sizes[:, None]
         residuals = scores - centers[labels]
