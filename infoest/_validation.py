@@ -81,7 +81,8 @@ def check_bool(name: str, value: object) -> None:
 
 def check_option(name: str, value: object, options: Collection[Any], remedy: str = "") -> None:
     """Raise unless ``value`` is one of ``options``, which the error lists."""
-    if not isinstance(value, (str, int, type(None))) or value not in options:
+    plain = isinstance(value, (str, int, type(None))) and not isinstance(value, bool)
+    if not plain or value not in options:
         listed = sorted(options, key=str)
         raise ValueError(_sentence(name, f"be one of {listed}", repr(value), remedy))
 
@@ -346,7 +347,13 @@ def _numeric_objects(name: str, array: npt.NDArray[Any]) -> Array:
     )
     if shown is not None:
         raise TypeError(_sentence(name, "be numeric", f"objects of type {shown}", _NAME_LABELS))
-    return np.asarray([np.nan if v is None else float(v) for v in array.flat]).reshape(array.shape)
+    try:
+        numbers = [np.nan if value is None else float(value) for value in array.flat]
+    except OverflowError:
+        raise ValueError(
+            _sentence(name, "be finite", "an integer beyond the range of float64", "Rescale it.")
+        ) from None
+    return np.asarray(numbers).reshape(array.shape)
 
 
 def _is_number_or_none(value: object) -> bool:
@@ -378,7 +385,8 @@ def _column_codes(name: str, column: npt.NDArray[Any]) -> Codes:
     codes: dict[object, int] = {}
     try:
         found = [
-            codes.setdefault("nan" if value != value else (value,), len(codes)) for value in column
+            codes.setdefault("missing" if _is_missing(value) else (value,), len(codes))
+            for value in column
         ]
     except TypeError:
         raise TypeError(
@@ -390,9 +398,16 @@ def _column_codes(name: str, column: npt.NDArray[Any]) -> Codes:
 def _missing_labels(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if column.dtype.kind == "f":
         return ~np.isfinite(column)
+    if column.dtype.kind in "mM":
+        return np.isnat(column)
     if column.dtype.kind == "O":
-        return np.asarray([v is None or bool(v != v) for v in column])
+        return np.asarray([_is_missing(value) for value in column])
     return np.zeros(len(column), dtype=bool)
+
+
+def _is_missing(value: object) -> bool:
+    # pandas.NA refuses to be compared even with itself.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def holds_integers(data: object) -> bool:

@@ -204,6 +204,8 @@ class MutualInformationEstimator(Estimator):
         """
         pairs = self._read(x, y, z, discrete, missing)
         ask = self._ask(pairs, confidence, n_permutations, block)
+        if any(caution.code == "infinite_for_continuous" for caution in pairs.cautions):
+            ask = ask.value_only()  # no interval holds infinity
         raw = self._estimate(pairs.x, pairs.y, pairs.z, ask)
         p_value = self._p_value(pairs, raw, n_permutations, ask) if n_permutations else None
         cautions = pairs.cautions
@@ -456,5 +458,6 @@ def _infinite() -> Caution:
     return Caution(
         "infinite_for_continuous",
         "A column of x is a column of y up to scale: the mutual information of continuous data "
-        "is then infinite, and the value only reflects the number of samples.",
+        "is then infinite, the value only reflects the number of samples, and no interval is "
+        "given.",
     )

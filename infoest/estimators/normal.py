@@ -83,13 +83,12 @@ class Gaussian(MutualInformationEstimator):
             info["shrinkage"] = variates.shrinkage
             return Raw(value, cautions=(_shrunk(len(x), x, y, z),), info=info)
         value = self._value(len(x), variates)
-        cautions: tuple[Caution, ...] = ()
         if (variates.correlations**2 > 1.0 - 1e-12).any():
-            cautions = (_deterministic(),)
+            return Raw(value, cautions=(_deterministic(),), info=info)
         if ask.confidence is None or not len(variates.correlations):
-            return Raw(value, cautions=cautions, info=info)
+            return Raw(value, info=info)
         std_error, interval = self._interval(n, value, variates, ask)
-        return Raw(value, std_error, interval, cautions, info)
+        return Raw(value, std_error, interval, info=info)
 
     def _p_value(self, pairs: Pairs, raw: Raw, n_permutations: int, ask: Ask) -> float:
         if pairs.z is None:
@@ -194,5 +193,6 @@ def _deterministic() -> Caution:
     return Caution(
         "infinite_for_continuous",
         "A combination of x equals a combination of y up to rounding: the mutual information of "
-        "continuous data is then infinite, and the value only reflects the arithmetic.",
+        "continuous data is then infinite, the value only reflects the arithmetic, and no interval "
+        "is given.",
     )

@@ -142,18 +142,20 @@ def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
     """
     n = len(x)
     labels = y if is_labels(y) else None
+    wanted = np.repeat(np.asarray(ks)[:, None], n, axis=1)
     if labels is None:
-        found = neighborhoods([x, y], [(0,), (1,)], ks)
-        radius, near_x, near_y = found.radius, found.counts[:, 0] + 1, found.counts[:, 1] + 1
-        used = np.broadcast_to(np.asarray(ks)[:, None], radius.shape)
-        together, alike_y = _coincidences(np.hstack([x, y])), _coincidences(y)
+        used, together, alike_y = wanted, _coincidences(np.hstack([x, y])), _coincidences(y)
+        massive = together > used
+        near_x, near_y = _outside_masses(x, y, used, massive)
     else:
-        members = np.bincount(labels)[labels]
-        used = np.minimum(np.asarray(ks)[:, None], members - 1)
-        radius, near_x = _within_class(x, labels, used)
-        near_y = np.broadcast_to(members, radius.shape)
-        together, alike_y = _coincidences(np.column_stack([x, labels])), members
-    massive = (radius == 0.0) & (used > 0)
+        alike_y = np.bincount(labels)[labels]
+        used = np.minimum(wanted, alike_y - 1)
+        together = _coincidences(np.column_stack([x, labels]))
+        massive = (together > used) & (used > 0)
+        # Classes lie further apart than any two points, so that neighbors come from the own class.
+        separation = 2.0 * float((x.max(axis=0) - x.min(axis=0)).max())
+        near_x, _ = _outside_masses(x, (labels * separation)[:, None], used, massive)
+        near_y = alike_y
     k_here = np.where(massive, together, used)
     inside_x = np.where(massive, _coincidences(x), near_x)
     inside_y = np.where(massive, alike_y, near_y)
@@ -161,23 +163,31 @@ def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
     return np.asarray(np.where(used > 0, local, np.nan))
 
 
-def _within_class(x: Array, labels: Counts, used: Counts) -> tuple[Array, Counts]:
-    """Return the distance to the k-th neighbor of the own class, and how many of all are nearer.
+def _outside_masses(
+    x: Array, y: Array, used: Counts, massive: npt.NDArray[np.bool_]
+) -> tuple[Counts, Counts]:
+    """Return how many samples are nearer than the k-th joint neighbor in x and in y.
 
-    Both have shape (len(ks), n); the count includes the sample itself.
+    Both have shape (len(ks), n) and count the sample itself. Only samples outside masses search:
+    thousands of equal points would all be compared with each other.
+
+    Args:
+        x: Samples, shape (n, d_x).
+        y: Samples, shape (n, d_y).
+        used: Number of neighbors of every sample, shape (len(ks), n); 0 for none.
+        massive: Where more samples coincide than neighbors are asked, shape (len(ks), n).
     """
-    # Classes lie further apart than any two points, so that neighbors come from the own class.
-    separation = 2.0 * float((x.max(axis=0) - x.min(axis=0)).max())
-    apart = (labels * separation)[:, None]
-    radius, near = np.zeros(used.shape), np.ones(used.shape, dtype=np.int64)
-    for k in np.unique(used[used > 0]):
-        rows = np.flatnonzero((used == k).any(axis=0))
-        found = neighborhoods([x, apart], [(0,)], [int(k)], rows=rows)
+    near_x, near_y = np.ones_like(used), np.ones_like(used)
+    searching = ~massive & (used > 0)
+    for k in np.unique(used[searching]):
+        asking = searching & (used == k)
+        rows = np.flatnonzero(asking.any(axis=0))
+        found = neighborhoods([x, y], [(0,), (1,)], [int(k)], rows=rows)
         for i in range(len(used)):
-            here = used[i, rows] == k
-            radius[i, rows[here]] = found.radius[0, here]
-            near[i, rows[here]] = found.counts[0, 0, here] + 1
-    return radius, near
+            here = asking[i, rows]
+            near_x[i, rows[here]] = found.counts[0, 0, here] + 1
+            near_y[i, rows[here]] = found.counts[0, 1, here] + 1
+    return near_x, near_y
 
 
 def kozachenko_leonenko(x: npt.ArrayLike, *, k: int = 5, weighted: bool = False) -> float:

@@ -144,9 +144,8 @@ class ClassSurrogate:
         normal = rng.standard_normal((len(drawn), d))
         sample = centers[drawn] + np.einsum("nij,nj->ni", roots[drawn], normal)
         local = _class_log_ratio(sample, drawn, shares, centers, roots)
+        # Of this very law: that the fit exaggerates what the data hold does not matter here.
         truth = float(shares @ (np.bincount(drawn, local) / np.bincount(drawn)))
-        # The plug-in fit of K classes in d columns overstates by about its degrees of freedom / 2n.
-        truth = max(truth - (len(sizes) - 1) * d / (2.0 * n), 0.0)
         variance = float(local.var()) / n + (len(sizes) - 1) * d / (2.0 * n**2)
         return cls(points, labels, truth, variance, centers, roots)
 
