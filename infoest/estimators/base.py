@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +25,7 @@ from infoest._validation import (
 )
 from infoest.functional.intervals import autocorrelation_factor
 from infoest.functional.significance import (
+    Indices,
     conditional_rearrangements,
     permutation_p_value,
     rearrangements,
@@ -384,17 +386,21 @@ class DivergenceEstimator(Estimator):
         raw = self._estimate(found.x, found.y, ask)
         p_value = None
         if n_permutations:
-            n = len(found.x)
-            p_value = permutation_p_value(
-                raw.value,
-                lambda order: self._estimate(pooled[order[:n]], pooled[order[n:]], ask).value,
-                rearrangements(len(pooled), n_permutations, ask.rng, shifts=False),
-            )
+            statistic = self._statistic(pooled, len(found.x), ask)
+            orders = rearrangements(len(pooled), n_permutations, ask.rng, shifts=False)
+            p_value = permutation_p_value(statistic(np.arange(len(pooled))), statistic, orders)
         return self._wrap(raw, n_samples=len(pooled), cautions=found.cautions, p_value=p_value)
 
     @abstractmethod
     def _estimate(self, x: Array, y: Array, ask: Ask) -> Raw:
         """Return the divergence of samples (n, d) and (m, d)."""
+
+    def _statistic(self, pooled: Array, n: int, ask: Ask) -> Callable[[Indices], float]:
+        """Return the divergence of the first n rows of an order from its other rows.
+
+        Override where all orders share work.
+        """
+        return lambda order: self._estimate(pooled[order[:n]], pooled[order[n:]], ask).value
 
 
 def _sides(discrete: str | None) -> tuple[str, ...]:

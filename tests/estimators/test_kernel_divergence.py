@@ -1,3 +1,4 @@
+import math
 import warnings
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from infoest import CauchySchwarz
+from infoest.estimators.base import Ask
 from infoest.functional import cauchy_schwarz
 
 
@@ -107,3 +109,21 @@ def test_refuses():
             CauchySchwarz(bandwidth=bad).estimate(x, x + 1.0)
     with pytest.raises(TypeError, match="bandwidth must be"):
         CauchySchwarz(bandwidth=None).estimate(x, x + 1.0)
+
+
+def test_permutations_share_one_kernel_matrix_and_agree_with_the_definition():
+    rng = np.random.default_rng(3)
+    pooled = rng.standard_normal((70, 2))
+    ask = Ask(None, 1.0, rng)
+    shared = CauchySchwarz()._statistic(pooled, 40, ask)
+    for _ in range(3):
+        order = rng.permutation(70)
+        value = CauchySchwarz()._estimate(pooled[order[:40]], pooled[order[40:]], ask).value
+        assert shared(order) == pytest.approx(value, abs=1e-12)
+
+
+def test_p_value_of_samples_too_far_apart_for_the_kernel():
+    x = np.random.default_rng(0).standard_normal(30)
+    e = CauchySchwarz(bandwidth=0.1).estimate(x, x + 1e4, n_permutations=99)
+    assert e.p_value == 1 / 100
+    assert math.isfinite(e.value)
