@@ -39,12 +39,14 @@ for row, name in enumerate([*sepals, *petals]):
     ax.plot(found.value, row, "C0o")
 ax.axvline(np.log(3), color="0.5", linestyle="--")
 ax.set_yticks(range(4), [*sepals, *petals])
+ax.set_ylim(3.5, -0.5)
 ax.set_xlabel("mutual information with the species (nats)")
 plt.show()
 
 # %%
 # All pairs at once, as a heat map in clustered order. The diagonal is left out: a continuous column
 # says infinitely much about itself.
+# sphinx_gallery_thumbnail_number = 2
 table = infoest.matrix(iris, discrete=["species"], n_jobs=1)
 figure, ax = plt.subplots(figsize=(5.5, 4.5), layout="constrained")
 table.plot(ax)
@@ -55,5 +57,3 @@ plt.show()
 #
 #     infoest estimate data/iris.csv -x "sepal*" -y "petal*" --permutations 200
 #     infoest matrix data/iris.csv -o iris.png
-#
-# sphinx_gallery_thumbnail_number = 2

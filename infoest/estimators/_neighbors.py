@@ -37,6 +37,18 @@ def spreading_ties(
     return compute(spread), spread, (_ties(),)
 
 
+def tolerating_ties(
+    compute: Callable[[tuple[Array, ...]], Array],
+    parts: tuple[Array, ...],
+    rng: np.random.Generator,
+) -> Array:
+    """Return the result of a part or a surrogate of data whose ties are dealt with already."""
+    try:
+        return compute(parts)
+    except TiedNeighborsError:
+        return compute(tuple(spread_ties(part, rng) for part in parts))
+
+
 def too_many_columns(n: int, dimension: int) -> tuple[Caution, ...]:
     """Return a caution where the rows cannot fill the space: fewer than 2^d in five or more."""
     if n >= 2**dimension or dimension <= 4:

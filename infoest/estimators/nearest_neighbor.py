@@ -27,7 +27,7 @@ from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.result import Raw
 
 from ._controlled import controlled, lonely_classes, no_control
-from ._neighbors import KNOB, spreading_ties, too_many_columns
+from ._neighbors import KNOB, spreading_ties, tolerating_ties, too_many_columns
 from .base import Ask, MutualInformationEstimator
 
 # Circular shifts that measure what dependence between rows adds to the value.
@@ -107,7 +107,7 @@ class KSG(MutualInformationEstimator):
         timeless = replace(self, theiler=0)
 
         def values(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
-            return spreading_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)[0]
+            return tolerating_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)
 
         def mean(parts: tuple[Array, ...]) -> float:
             return float(values(parts, [self.k], None).mean())

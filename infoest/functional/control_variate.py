@@ -17,6 +17,7 @@ from infoest.functional.intervals import normal_quantile
 SURROGATES = 2
 PARTITIONS = 3
 PARTS = 4
+LARGEST_PART = 500
 # Local values are not independent; their spread understates the error by .67 to .86.
 LOCAL_SPREAD = 1.2
 # Rows on which the drift between k and 4 k neighbors is measured.
@@ -87,7 +88,8 @@ def noise_floor(
     """Return a standard error: the larger of 1.2 sd(local)/sqrt(n) and the spread over parts.
 
     The spread is sqrt(q / 3), q the mean over three random partitions in four of the variance of
-    the four estimates.
+    the four estimates. Parts have at most 500 rows; for smaller parts of m rows q is scaled by
+    4 m / n, since the variance falls as one over the number of rows.
 
     Args:
         parts: The data, each (n, d).
@@ -102,9 +104,9 @@ def noise_floor(
         return float(spread)
     variances = []
     for _ in range(PARTITIONS):
-        rows = np.array_split(rng.permutation(n), PARTS)
+        rows = np.array_split(rng.permutation(n)[: PARTS * LARGEST_PART], PARTS)
         values = [value(tuple(part[some] for part in parts)) for some in rows]
-        variances.append(np.var(values, ddof=1))
+        variances.append(np.var(values, ddof=1) * min(1.0, PARTS * LARGEST_PART / n))
     return float(max(spread, np.sqrt(np.mean(variances) / (PARTS - 1))))
 
 

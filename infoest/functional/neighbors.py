@@ -58,7 +58,7 @@ def neighborhoods(
         parts: Samples of every variable, shapes (n, d_1), (n, d_2), ...
         subspaces: Groups of parts in which to count.
         ks: Numbers of neighbors, each in [1, n - 1].
-        rows: Query only these samples (all n by default), shape (q,).
+        rows: Query only these samples, ascending (all n by default), shape (q,).
         rectangle: Count the samples no further than the furthest of the k neighbors in that
             subspace, instead of those strictly inside the joint distance.
         theiler: Samples at most this many rows away are no neighbors and are not counted.
@@ -129,12 +129,15 @@ def count_in_columns(sorted_values: Array, centers: Array, radii: Array, closed:
         low = low - move
     while (move := (high < n) & inside(np.minimum(high, n - 1))).any():
         high = high + move
-    # ... then inwards past all values equal to one that is not inside.
+    # ... then inwards: mostly past one value, else past all that are equal to one not inside.
+    low += (low < high) & ~inside(np.minimum(low, n - 1))
+    high -= (low < high) & ~inside(np.maximum(high - 1, 0))
     while len(some := np.flatnonzero((low < high) & ~inside(np.minimum(low, n - 1)))):
         low[some] = np.searchsorted(sorted_values, sorted_values[low[some]], "right")
     while len(some := np.flatnonzero((low < high) & ~inside(np.maximum(high - 1, 0)))):
         high[some] = np.searchsorted(sorted_values, sorted_values[high[some] - 1], "left")
-    return np.asarray(high - low, dtype=np.int64)
+    # Where nothing is inside, the ends have passed each other.
+    return np.maximum(high - low, 0).astype(np.int64)
 
 
 # ------------------------------------------------------------------------------------------- tree
@@ -152,9 +155,12 @@ def _by_tree(
     compact = joint.shape[1] > 2  # repays its cost only there
     tree = cKDTree(joint, leafsize=10, balanced_tree=compact, compact_nodes=compact)
     # Neighboring queries visit the same leaves: ask in the order of the tree.
-    position = np.empty(len(joint), dtype=np.int64)
-    position[tree.indices] = np.arange(len(joint))
-    order = np.argsort(position[rows], kind="stable")
+    if len(rows) == len(joint):  # all of them
+        order = np.asarray(tree.indices)
+    else:
+        position = np.empty(len(joint), dtype=np.int64)
+        position[tree.indices] = np.arange(len(joint))
+        order = np.argsort(position[rows], kind="stable")
     asked = rows[order]
     orders = np.arange(1, ks.max() + 2) if rectangle else ks + 1
     distances, neighbors = tree.query(joint[asked], k=orders, p=np.inf, workers=threads)
@@ -197,7 +203,12 @@ class _Counter:
     def count(self, centers: Array, radii: Array, *, closed: bool) -> Counts:
         """Return how many points, the center included, lie inside (or at) each radius."""
         if isinstance(self.index, np.ndarray):
-            return count_in_columns(self.index, centers[:, 0], radii, closed)
+            # Searches for ascending values find their place in the cache.
+            order = np.argsort(centers[:, 0])
+            counts = np.empty(len(centers), dtype=np.int64)
+            ascending = centers[order, 0], radii[order]
+            counts[order] = count_in_columns(self.index, *ascending, closed)
+            return counts
         reach = radii if closed else np.nextafter(radii, 0.0)
         found = self.index.query_ball_point(
             centers, reach, p=np.inf, workers=self.threads, return_length=True
