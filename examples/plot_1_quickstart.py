@@ -46,9 +46,9 @@ plt.show()
 # %%
 # All pairs at once, as a heat map in clustered order. The diagonal is left out: a continuous column
 # says infinitely much about itself.
-# sphinx_gallery_thumbnail_number = 2
 table = infoest.matrix(iris, discrete=["species"], n_jobs=1)
 figure, ax = plt.subplots(figsize=(5.5, 4.5), layout="constrained")
+# sphinx_gallery_thumbnail_number = 2
 table.plot(ax)
 plt.show()
 

@@ -146,7 +146,7 @@ class Estimate:
         }
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the value, its interval and the candidates of ``auto`` where there are any.
+        """Draw the value, its interval and, in grey, the other candidates of ``auto``.
 
         Args:
             ax: Matplotlib axes to draw on; None makes a figure.
@@ -159,7 +159,9 @@ class Estimate:
         candidates = self.info.get("candidates", {})
         shown = [(self.method, self.value, self.interval)]
         shown += [
-            (name, entry["value"], entry.get("interval")) for name, entry in candidates.items()
+            (name, entry["value"], entry.get("interval"))
+            for name, entry in candidates.items()
+            if name != self.method
         ]
         if ax is None:
             ax = Figure(figsize=(6, 1.2 + 0.4 * len(shown)), layout="constrained").subplots()
