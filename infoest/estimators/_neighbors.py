@@ -9,11 +9,8 @@ import numpy as np
 from infoest._cautions import Caution
 from infoest._validation import Array
 from infoest.functional.neighbor_information import TiedNeighborsError
-from infoest.functional.ranks import repeated_share, spread_ties
+from infoest.functional.ranks import spread_ties
 
-# Share of repeated values in a column above which ties are spread: rounding a standard normal
-# sample of 1000 to three decimals repeats .13 of it and moves KSG by about a standard error.
-MOST_REPEATED = 0.05
 # What is changed to see bias that surrogates do not share.
 KNOB = "number of neighbors"
 
@@ -23,30 +20,12 @@ def spreading_ties(
     parts: tuple[Array, ...],
     rng: np.random.Generator,
 ) -> tuple[Array, tuple[Array, ...], tuple[Caution, ...]]:
-    """Return the result, the parts it came from, and a caution where ties had to be spread.
-
-    They are where the search refuses, and where a column repeats so many values (by rounding, say)
-    that distances themselves are tied: strict counts then miss whole shells of neighbors.
-    """
-    if max(repeated_share(part) for part in parts) <= MOST_REPEATED:
-        try:
-            return compute(parts), parts, ()
-        except TiedNeighborsError:
-            pass
-    spread = tuple(spread_ties(part, rng) for part in parts)
-    return compute(spread), spread, (_ties(),)
-
-
-def tolerating_ties(
-    compute: Callable[[tuple[Array, ...]], Array],
-    parts: tuple[Array, ...],
-    rng: np.random.Generator,
-) -> Array:
-    """Return the result of a part or a surrogate of data whose ties are dealt with already."""
+    """Return the result, the parts it came from, and a caution where ties had to be spread."""
     try:
-        return compute(parts)
+        return compute(parts), parts, ()
     except TiedNeighborsError:
-        return compute(tuple(spread_ties(part, rng) for part in parts))
+        spread = tuple(spread_ties(part, rng) for part in parts)
+        return compute(spread), spread, (_ties(),)
 
 
 def too_many_columns(n: int, dimension: int) -> tuple[Caution, ...]:
@@ -65,7 +44,7 @@ def too_many_columns(n: int, dimension: int) -> tuple[Caution, ...]:
 def _ties() -> Caution:
     return Caution(
         "ties_broken",
-        "Many values are equal (rounded or discrete data), which breaks the search for neighbors: "
-        "they were spread at random over their cells, half the gap to the next values. For labels "
-        "name the side with discrete=, for mixtures use MixedKSG.",
+        "Rows repeat more often than the number of neighbors (rounded or discrete data): equal "
+        "values were spread at random over their cells, half the gap to the next values. For "
+        "labels name the side with discrete=, for mixtures use MixedKSG.",
     )

@@ -27,7 +27,7 @@ from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.result import Raw
 
 from ._controlled import controlled, lonely_classes, no_control
-from ._neighbors import KNOB, spreading_ties, tolerating_ties, too_many_columns
+from ._neighbors import KNOB, spreading_ties, too_many_columns
 from .base import Ask, MutualInformationEstimator
 
 # Circular shifts that measure what dependence between rows adds to the value.
@@ -57,9 +57,9 @@ class KSG(MutualInformationEstimator):
         Biased low for strong dependence and for more than a few columns; the interval is centered
         on the value less the bias measured on surrogates with a Gaussian copula, and
         ``bias_exceeds_error`` says where that matters. Supports with sharp edges are
-        under-estimated and no check of the data shows it. No noise is added but where equal values
-        leave too few neighbors or a column repeats more than 5 % of its values: then ties are
-        spread over their cells and ``ties_broken`` says so.
+        under-estimated and no check of the data shows it. Tied distances are counted without
+        noise; only where more than k rows are equal are the ties spread over their cells, and
+        ``ties_broken`` says so.
 
     References:
         Kraskov, Stögbauer, Grassberger (2004), Phys. Rev. E 69, 066138, eqs. 8 and 9.
@@ -107,7 +107,7 @@ class KSG(MutualInformationEstimator):
         timeless = replace(self, theiler=0)
 
         def values(parts: tuple[Array, ...], ks: Sequence[int], rows: Array | None) -> Array:
-            return tolerating_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)
+            return spreading_ties(lambda p: timeless._local(p, ks, rows), parts, ask.rng)[0]
 
         def mean(parts: tuple[Array, ...]) -> float:
             return float(values(parts, [self.k], None).mean())

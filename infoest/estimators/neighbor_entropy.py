@@ -20,7 +20,7 @@ from infoest.functional.surrogates import CopulaSurrogate
 from infoest.result import Raw
 
 from ._controlled import controlled, no_control
-from ._neighbors import KNOB, spreading_ties, tolerating_ties, too_many_columns
+from ._neighbors import KNOB, spreading_ties, too_many_columns
 from .base import Ask, DivergenceEstimator, EntropyEstimator
 
 
@@ -69,7 +69,7 @@ class KozachenkoLeonenko(EntropyEstimator):
             return weights[ks - 1] @ entropy_local_values(parts[0], ks)
 
         def local_of(parts: tuple[Array, ...]) -> Array:
-            return tolerating_ties(strict, parts, ask.rng)
+            return spreading_ties(strict, parts, ask.rng)[0]
 
         # Unit variance, added back at the end: distances neither overflow nor drown in an offset.
         white = standardized(x)

@@ -103,13 +103,14 @@ def ksg_local_values(
     subspaces = [(0,), (1,)] if z is None else [(0, 2), (1, 2), (2,)]
     found = neighborhoods(parts, subspaces, ks, rows=rows, rectangle=rectangle, theiler=theiler)
     k = np.asarray(ks)[:, None]
-    # Without ties the k - 1 nearer neighbors lie strictly inside in every subspace.
-    tied = found.radius == 0.0 if rectangle else (found.counts < k[:, None] - 1).any(axis=1)
-    if tied.any():
+    if (found.radius == 0.0).any():
         raise TiedNeighborsError(
-            "x and y must have distinct values around every sample, got ties. Add a little noise, "
-            "or use infoest.KSG, which spreads ties and says so."
+            f"x and y must not repeat a row more than k times, got at least {min(ks) + 1} equal "
+            "ones. Add a little noise, or use infoest.KSG, which spreads ties and says so."
         )
+    if not rectangle:
+        # At tied distances the k-th neighbor is also an earlier one: the one after all closer.
+        k = found.closer + 1
     # Algorithm 2 counts the k-th neighbor itself, algorithm 1 does not: psi(n) against psi(n + 1).
     terms = digamma(np.maximum(found.counts, 1) if rectangle else found.counts + 1)
     local = digamma(k) - (1.0 / k if rectangle else 0.0) - terms[:, 0] - terms[:, 1]
@@ -146,7 +147,7 @@ def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
     if labels is None:
         used, together, alike_y = wanted, _coincidences(np.hstack([x, y])), _coincidences(y)
         massive = together > used
-        near_x, near_y = _outside_masses(x, y, used, massive)
+        k_here, near_x, near_y = _outside_masses(x, y, used, massive)
     else:
         alike_y = np.bincount(labels)[labels]
         used = np.minimum(wanted, alike_y - 1)
@@ -154,9 +155,10 @@ def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
         massive = (together > used) & (used > 0)
         # Classes lie further apart than any two points, so that neighbors come from the own class.
         separation = 2.0 * float((x.max(axis=0) - x.min(axis=0)).max())
-        near_x, _ = _outside_masses(x, (labels * separation)[:, None], used, massive)
+        apart = (labels * separation)[:, None]
+        k_here, near_x, _ = _outside_masses(x, apart, used, massive)
         near_y = alike_y
-    k_here = np.where(massive, together, used)
+    k_here = np.where(massive, together, k_here)
     inside_x = np.where(massive, _coincidences(x), near_x)
     inside_y = np.where(massive, alike_y, near_y)
     local = digamma(np.maximum(k_here, 1)) + digamma(n) - digamma(inside_x) - digamma(inside_y)
@@ -165,10 +167,10 @@ def mixed_ksg_local_values(x: Array, y: Array, ks: Sequence[int]) -> Array:
 
 def _outside_masses(
     x: Array, y: Array, used: Counts, massive: npt.NDArray[np.bool_]
-) -> tuple[Counts, Counts]:
-    """Return how many samples are nearer than the k-th joint neighbor in x and in y.
+) -> tuple[Counts, Counts, Counts]:
+    """Return how many samples are nearer than the k-th joint neighbor: jointly, in x, in y.
 
-    Both have shape (len(ks), n) and count the sample itself. Only samples outside masses search:
+    All have shape (len(ks), n) and count the sample itself. Only samples outside masses search:
     thousands of equal points would all be compared with each other.
 
     Args:
@@ -177,7 +179,7 @@ def _outside_masses(
         used: Number of neighbors of every sample, shape (len(ks), n); 0 for none.
         massive: Where more samples coincide than neighbors are asked, shape (len(ks), n).
     """
-    near_x, near_y = np.ones_like(used), np.ones_like(used)
+    near, near_x, near_y = np.ones_like(used), np.ones_like(used), np.ones_like(used)
     searching = ~massive & (used > 0)
     for k in np.unique(used[searching]):
         asking = searching & (used == k)
@@ -185,9 +187,10 @@ def _outside_masses(
         found = neighborhoods([x, y], [(0,), (1,)], [int(k)], rows=rows)
         for i in range(len(used)):
             here = asking[i, rows]
+            near[i, rows[here]] = found.closer[0, here] + 1
             near_x[i, rows[here]] = found.counts[0, 0, here] + 1
             near_y[i, rows[here]] = found.counts[0, 1, here] + 1
-    return near_x, near_y
+    return near, near_x, near_y
 
 
 def kozachenko_leonenko(x: npt.ArrayLike, *, k: int = 5, weighted: bool = False) -> float:

@@ -34,11 +34,14 @@ class Neighborhoods(NamedTuple):
 
     Attributes:
         radius: Max-norm distance to the k-th neighbor in the joint space, shape (len(ks), q).
+        closer: Neighbors strictly inside that distance, shape (len(ks), q): k - 1, or fewer where
+            distances are tied.
         counts: Samples inside that distance in every subspace, without the sample itself, shape
             (len(ks), len(subspaces), q).
     """
 
     radius: Array
+    closer: Counts
     counts: Counts
 
 
@@ -162,11 +165,14 @@ def _by_tree(
         position[tree.indices] = np.arange(len(joint))
         order = np.argsort(position[rows], kind="stable")
     asked = rows[order]
-    orders = np.arange(1, ks.max() + 2) if rectangle else ks + 1
-    distances, neighbors = tree.query(joint[asked], k=orders, p=np.inf, workers=threads)
+    # The first of k + 1 is the sample itself, or one that coincides with it.
+    distances, neighbors = tree.query(joint[asked], k=int(ks.max()) + 1, p=np.inf, workers=threads)
     radius = np.empty((len(ks), len(rows)))
+    closer = np.empty((len(ks), len(rows)), dtype=np.int64)
     counts = np.empty((len(ks), len(subspaces), len(rows)), dtype=np.int64)
-    radius[:, order] = distances[:, ks].T if rectangle else distances.T
+    radius[:, order] = distances[:, ks].T
+    for i, k in enumerate(ks):
+        closer[i, order] = _strictly_inside(distances[:, 1 : k + 1])
     for s, subspace in enumerate(subspaces):
         points = np.hstack([parts[p] for p in subspace])
         counter = _Counter(points, threads)
@@ -178,7 +184,12 @@ def _by_tree(
                 reach = radius[i, order]
                 counts[i, s, order] = counter.count(points[asked], reach, closed=False) - 1
     # Where the k-th distance is 0 nothing lies strictly inside it, not even the sample itself.
-    return Neighborhoods(radius, np.maximum(counts, 0))
+    return Neighborhoods(radius, closer, np.maximum(counts, 0))
+
+
+def _strictly_inside(distances: Array) -> Counts:
+    """Return how many of the first k distances (q, k), ascending, are below the k-th."""
+    return np.asarray((distances[:, :-1] < distances[:, -1:]).sum(axis=1))
 
 
 def _reach(points: Array, asked: Counts, neighbors: Counts) -> Array:
@@ -230,6 +241,7 @@ def _by_pairs(
 ) -> Neighborhoods:
     scan = _PairScan(parts, subspaces, ks, rectangle, theiler)
     radius = np.empty((len(ks), len(rows)))
+    closer = np.empty((len(ks), len(rows)), dtype=np.int64)
     counts = np.empty((len(ks), len(subspaces), len(rows)), dtype=np.int64)
     height = max(1, min(BLOCK_PAIRS // scan.n, 64, len(rows)))
     starts = range(0, len(rows), height)
@@ -238,7 +250,8 @@ def _by_pairs(
         buffers = _Buffers(len(parts), height, scan.n)
         for start in some:
             block = slice(start, min(start + height, len(rows)))
-            radius[:, block], counts[:, :, block] = scan.block(rows[block], buffers)
+            found = scan.block(rows[block], buffers)
+            radius[:, block], closer[:, block], counts[:, :, block] = found
 
     threads = min(_threads(len(rows)), len(starts))
     if threads == 1:
@@ -246,7 +259,7 @@ def _by_pairs(
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, [starts[t::threads] for t in range(threads)]))
-    return Neighborhoods(radius, counts)
+    return Neighborhoods(radius, closer, counts)
 
 
 class _Buffers:
@@ -299,8 +312,8 @@ class _PairScan:
         row, offset = np.nonzero((columns >= 0) & (columns < self.n))
         return row, columns[row, offset]
 
-    def block(self, rows: Counts, buffers: _Buffers) -> tuple[Array, Counts]:
-        """Return radii (len(ks), m) and counts (len(ks), len(subspaces), m) of m rows."""
+    def block(self, rows: Counts, buffers: _Buffers) -> Neighborhoods:
+        """Return what was found around m rows."""
         m = len(rows)
         distances = buffers.parts[:, :m]
         joint, scratch = buffers.joint[:m], buffers.scratch[:m]
@@ -310,7 +323,7 @@ class _PairScan:
         excluded = self.excluded(rows)
         joint[excluded] = np.inf
         which, candidates = self._candidates(joint, rows, buffers.sure[:m])
-        radius, reach = self._nearest(rows, which, candidates)
+        radius, closer, reach = self._nearest(rows, which, candidates)
         counts = np.empty((len(self.ks), len(self.subspaces), m), dtype=np.int64)
         for s, subspace in enumerate(self.subspaces):
             coarse = distances[subspace[0]]
@@ -319,7 +332,7 @@ class _PairScan:
             for i in range(len(self.ks)):
                 limit = reach[i, s] if self.rectangle else radius[i]
                 counts[i, s] = self._count(coarse, subspace, rows, excluded, limit, buffers)
-        return radius, counts
+        return Neighborhoods(radius, closer, counts)
 
     def _margin(self, rows: Counts, distance: Array) -> Array:
         return 2.0**-21 * (self.largest[rows] + distance)
@@ -340,22 +353,26 @@ class _PairScan:
         flat = np.flatnonzero(mask)
         return flat // self.n, flat % self.n
 
-    def _nearest(self, rows: Counts, which: Counts, candidates: Counts) -> tuple[Array, Array]:
-        """Return the exact k-th distances and, for rectangles, the reach in every subspace."""
+    def _nearest(
+        self, rows: Counts, which: Counts, candidates: Counts
+    ) -> tuple[Array, Counts, Array]:
+        """Return the exact k-th distances, how many are below, and the reach for rectangles."""
         exact = np.empty((len(self.exact), len(which)))
         for part, out in zip(self.exact, exact, strict=True):
             np.abs(part[candidates] - part[rows[which]]).max(axis=1, out=out)
         distance = exact.max(axis=0)
         order = np.lexsort((distance, which))
         starts = np.searchsorted(which[order], np.arange(len(rows)))
-        radius = np.stack([distance[order[starts + k - 1]] for k in self.ks])
+        nearest = distance[order[starts[:, None] + np.arange(self.ks.max())]]
+        radius = nearest[:, self.ks - 1].T
+        closer = np.stack([_strictly_inside(nearest[:, :k]) for k in self.ks])
         reach = np.zeros((len(self.ks), len(self.subspaces), len(rows)))
         if self.rectangle:
             for s, subspace in enumerate(self.subspaces):
                 ordered = exact[list(subspace)].max(axis=0)[order]
                 for i, k in enumerate(self.ks):
                     reach[i, s] = ordered[starts[:, None] + np.arange(k)].max(axis=1)
-        return radius, reach
+        return radius, closer, reach
 
     def _count(
         self,
