@@ -341,3 +341,14 @@ def test_transfer_entropy_packages_swapped_source_and_target():
         backward = infoest.transfer_entropy(target, source, method=method).value
         assert forward > 0.8
         assert abs(backward) < 0.1
+
+
+def test_rounded_table_columns_are_no_error_and_no_information() -> None:
+    """Two decimals tie many distances: real tables neither fail nor inform about unrelated labels."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.standard_normal((442, 1)) * 4.0 + 26.0, 1)
+    labels = rng.integers(0, 2, 442)
+    found = infoest.MixedKSG().estimate(x, labels, discrete="y")
+    assert abs(found.value) < 0.05
+    table = np.round(np.abs(rng.standard_normal((178, 4))) * [1.0, 10.0, 100.0, 1.0], 2)
+    assert np.isfinite(infoest.matrix(table, "ksg", n_jobs=1).values[0, 1:]).all()

@@ -122,7 +122,7 @@ def test_plot() -> None:
     assert made(interval=None, confidence=None).plot(given) is given
     candidates = {"ksg": {"value": 0.4, "interval": [0.3, 0.5]}, "gaussian": {"value": 0.2}}
     axes = made(info={"candidates": candidates}).plot()
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["ksg", "ksg", "gaussian"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ksg", "gaussian"]
     assert made(unit="", quantity="hsic").plot().get_xlabel() == "hsic (no unit)"
 
 

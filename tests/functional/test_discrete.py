@@ -458,9 +458,7 @@ def test_nsb_finds_the_whole_posterior():
         histogram = histogram_of(seen, n_states=seen.size + int(10 ** rng.uniform(0, 6)))
         low, high = nsb._log_concentration_range(histogram)
         beta = np.exp(np.linspace(low, high, 6001))
-        density = np.exp(
-            (log_density := nsb._log_posterior(beta, histogram)) - log_density.max()
-        )
+        density = np.exp((log_density := nsb._log_posterior(beta, histogram)) - log_density.max())
         expected = density @ nsb._dirichlet_entropy(beta, histogram) / density.sum()
         assert nsb.posterior_mean(histogram) == pytest.approx(expected, rel=1e-8, abs=1e-14)
         slopes = np.diff(log_density)
