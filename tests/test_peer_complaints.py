@@ -344,7 +344,7 @@ def test_transfer_entropy_packages_swapped_source_and_target():
 
 
 def test_rounded_table_columns_are_no_error_and_no_information() -> None:
-    """Two decimals tie many distances: real tables neither fail nor inform about unrelated labels."""
+    """Two decimals tie many distances: tables neither fail nor inform about unrelated labels."""
     rng = np.random.default_rng(0)
     x = np.round(rng.standard_normal((442, 1)) * 4.0 + 26.0, 1)
     labels = rng.integers(0, 2, 442)
