@@ -146,7 +146,8 @@ class Auto(MutualInformationEstimator):
             f"nearest neighbors leave what a Gaussian copula would show them by {gap:+.3f} nats "
             f"(standard error {error:.3f})"
         )
-        cautions = [Caution("candidates_disagree", f"{reason.capitalize()}: KSG was chosen.")]
+        sentence = f"{reason[0].upper()}{reason[1:]}: KSG was chosen."
+        cautions = [Caution("candidates_disagree", sentence)]
         if rows is not None:
             cautions.append(_subsampled(len(rows), len(x)))
         raw = replace(neighbors, cautions=(*neighbors.cautions, *cautions))

@@ -285,11 +285,11 @@ class MutualInformationEstimator(Estimator):
         one_column = not is_labels(x) and not is_labels(y) and x.shape[1] == y.shape[1] == 1
         if self.window_counts and one_column and z is None:
             return window_p_value(x, y, orders)
-        return permutation_p_value(
-            raw.value,
-            lambda order: self._estimate(x, y[order], z, ask.value_only()).value,
-            orders,
-        )
+
+        def statistic(order: Indices) -> float:
+            return self._estimate(x, y[order], z, ask.value_only()).value
+
+        return permutation_p_value(statistic(np.arange(len(x))), statistic, orders)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -221,3 +221,16 @@ def test_random_state_reaches_the_candidates() -> None:
     assert len(values) == 2
     assert isinstance(infoest.METHODS["auto"](), Auto)
     assert KSG().k == 5
+
+
+def test_p_value_of_several_columns_repeats_the_chosen_candidate_uncorrected() -> None:
+    rng = np.random.default_rng(21)
+    x = rng.standard_normal((300, 2))
+    y = x**2 + 0.5 * rng.standard_normal((300, 2))
+    found = Auto().estimate(x, y, n_permutations=39)
+    assert (found.method, found.p_value) == ("ksg", 1 / 40)
+    unrelated = [
+        Auto(random_state=s).estimate(x, rng.standard_normal((300, 2)), n_permutations=19).p_value
+        for s in range(12)
+    ]
+    assert np.mean(unrelated) > 0.25

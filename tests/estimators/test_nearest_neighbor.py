@@ -376,3 +376,14 @@ def test_divergence_of_shared_rows_spreads_ties() -> None:
     found = KNNDivergence().estimate(x, x.copy())
     assert math.isfinite(found.value)
     assert found.has("ties_broken")
+
+
+def test_correct_bias_subtracts_what_the_surrogates_show() -> None:
+    x, y, mi = correlated_normal(400, rho=0.9, dim=3, random_state=0)
+    plain, corrected = KSG().estimate(x, y), KSG(correct_bias=True).estimate(x, y)
+    bias = plain.info["bias_of_surrogates"]
+    assert corrected.value == pytest.approx(plain.value - bias, abs=1e-12)
+    assert abs(corrected.value - mi) < 0.3 < abs(plain.value - mi)
+    assert KSG(correct_bias=True).estimate(x, y, confidence=None).value == corrected.value
+    both = [KSG(correct_bias=c).estimate(x, y, n_permutations=19).p_value for c in (False, True)]
+    assert both == [1 / 20, 1 / 20]
