@@ -15,7 +15,7 @@ from infoest.functional.discrete import (
     local_information,
     nsb_standard_deviation,
 )
-from infoest.functional.intervals import noncentral_interval, normal_quantile
+from infoest.functional.intervals import mean_factor, noncentral_interval, normal_quantile
 from infoest.result import Raw
 
 from .base import Ask, EntropyEstimator, MutualInformationEstimator
@@ -97,8 +97,10 @@ class Discrete(MutualInformationEstimator):
         cautions = _too_few_rows(x, y, z)
         if ask.confidence is None:
             return Raw(value, cautions=cautions)
-        n_effective = len(x) / ask.autocorrelation
-        std_error, interval = _uncertainty(x, y, z, n_effective, ask.confidence)
+        factor = ask.autocorrelation
+        if ask.autocorrelated:
+            factor = max(factor, mean_factor(_local_values(x, y, z)))
+        std_error, interval = _uncertainty(x, y, z, len(x) / factor, ask.confidence)
         return Raw(value, std_error, interval, cautions)
 
     def _value(self, x: Codes, y: Codes, z: Codes | None) -> float:

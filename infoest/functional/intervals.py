@@ -99,6 +99,25 @@ def autocorrelation_factor(x: Array, y: Array) -> float:
     return float(1.0 + 2.0 * total.max())
 
 
+def mean_factor(values: Array) -> float:
+    """Return by how much dependence between rows multiplies the variance of a mean.
+
+    1 + 2 sum_l r(l), r the autocorrelation; the sum stops at the first lag below 0.05 or
+    sqrt(2 log(2) / n). Where x and y change together, the local values of their information stay
+    alike for longer than `autocorrelation_factor` of x and y tells.
+
+    Args:
+        values: In order of time, shape (n,).
+    """
+    if values.max() == values.min():
+        return 1.0
+    n = len(values)
+    smallest = max(SMALLEST_AUTOCORRELATION, float(np.sqrt(2.0 * np.log(2.0) / n)))
+    r = _autocorrelation(standardized(values[:, None]), n // 4)[:, 0]
+    small = np.flatnonzero(r < smallest)
+    return float(1.0 + 2.0 * r[: small[0] if len(small) else len(r)].sum())
+
+
 def _correlation_at(x: Array, lag: int) -> Array:
     return np.mean(x[lag:] * x[:-lag], axis=0)
 

@@ -459,3 +459,18 @@ def test_same_call_same_answer(labels):
         first, second = (estimator.estimate(x, y, n_permutations=20) for _ in range(2))
         assert first.to_dict() == second.to_dict()
     assert DiscreteEntropy().estimate(x).to_dict() == DiscreteEntropy().estimate(x).to_dict()
+
+
+def test_labels_that_change_together_get_an_interval_that_covers():
+    """Runs of equal pairs: the autocorrelation of x and y alone halves the true factor of 9."""
+    truth = np.log(2.0) + 0.1 * np.log(0.1) + 0.9 * np.log(0.9)
+    covered = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        start = np.where(rng.random(1000) < 0.2, np.arange(1000), 0)
+        run = np.maximum.accumulate(start)
+        x = rng.integers(0, 2, 1000)
+        y = np.where(rng.random(1000) < 0.1, 1 - x, x)
+        e = Discrete().estimate(x[run], y[run])
+        covered.append(e.interval[0] <= truth <= e.interval[1])
+    assert np.mean(covered) > 0.85

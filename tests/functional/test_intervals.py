@@ -7,6 +7,7 @@ import pytest
 
 from infoest.functional.intervals import (
     autocorrelation_factor,
+    mean_factor,
     noncentral_interval,
     normal_quantile,
 )
@@ -101,3 +102,14 @@ def test_scale_and_offset_leave_the_factor() -> None:
     x, y = ar1(500, 0.7, rng), ar1(500, 0.7, rng)
     factor = autocorrelation_factor(x, y)
     assert autocorrelation_factor(1e6 + 1e-3 * x, -1e5 * y) == pytest.approx(factor, rel=1e-5)
+
+
+def test_mean_factor_of_an_autoregressive_series() -> None:
+    """(1 + phi) / (1 - phi), and 1 for independent rows and for a constant."""
+    noise = np.random.default_rng(0).standard_normal(20_000)
+    series = noise.copy()
+    for i in range(1, len(series)):
+        series[i] += 0.6 * series[i - 1]
+    assert mean_factor(series) == pytest.approx(4.0, rel=0.1)
+    assert mean_factor(noise) == pytest.approx(1.0, abs=0.05)
+    assert mean_factor(np.ones(10)) == 1.0
