@@ -23,8 +23,10 @@ Subspace = tuple[int, ...]
 ROWS_PER_THREAD = 1000
 # Points in a leaf of the trees that count: balls hold many points, often whole leaves.
 COUNTING_LEAF = 64
-# Pairs in one block of the all-pairs path: three float32 blocks and their masks fit a 1 MB cache.
-BLOCK_PAIRS = 1 << 17
+# Pairs and rows in one block of the all-pairs path. Smaller ones fit the cache better but leave two
+# threads waiting for each other between operations: 2**17 pairs took twice as long.
+BLOCK_PAIRS = 1 << 19
+LARGEST_HEIGHT = 256
 # The smallest of each group of this many columns bounds the k-th smallest of the row.
 GROUP = 16
 
@@ -119,26 +121,28 @@ def count_in_columns(sorted_values: Array, centers: Array, radii: Array, closed:
         radii: Shape (q,).
         closed: Whether values at exactly the radius count.
     """
-    n = len(sorted_values)
-    low = np.searchsorted(sorted_values, centers - radii, "left")
-    high = np.searchsorted(sorted_values, centers + radii, "right")
+    padded = np.concatenate([[-np.inf], sorted_values, [np.inf]])
+    low = np.searchsorted(sorted_values, centers - radii, "left" if closed else "right")
+    high = np.searchsorted(sorted_values, centers + radii, "right" if closed else "left")
 
-    def inside(positions: Counts) -> npt.NDArray[np.bool_]:
-        distances = np.abs(sorted_values[positions] - centers)
+    def inside(values: Array) -> npt.NDArray[np.bool_]:
+        distances = np.abs(values - centers)
         return np.asarray(distances <= radii if closed else distances < radii)
 
-    # Outwards while the next value is inside, which takes at most a few steps of rounding ...
-    while (move := (low > 0) & inside(np.maximum(low - 1, 0))).any():
+    # padded[i] is the value before sorted_values[i]. Outwards while the next value is inside ...
+    while (move := inside(padded[low])).any():
         low = low - move
-    while (move := (high < n) & inside(np.minimum(high, n - 1))).any():
+    while (move := inside(padded[high + 1])).any():
         high = high + move
-    # ... then inwards: mostly past one value, else past all that are equal to one not inside.
-    low += (low < high) & ~inside(np.minimum(low, n - 1))
-    high -= (low < high) & ~inside(np.maximum(high - 1, 0))
-    while len(some := np.flatnonzero((low < high) & ~inside(np.minimum(low, n - 1)))):
-        low[some] = np.searchsorted(sorted_values, sorted_values[low[some]], "right")
-    while len(some := np.flatnonzero((low < high) & ~inside(np.maximum(high - 1, 0)))):
-        high[some] = np.searchsorted(sorted_values, sorted_values[high[some] - 1], "left")
+    # ... then inwards past a value that is not inside, and past all that are equal to it.
+    move = (low < high) & ~inside(padded[low + 1])
+    low = low + move
+    while move.any() and len(some := np.flatnonzero((low < high) & ~inside(padded[low + 1]))):
+        low[some] = np.searchsorted(sorted_values, padded[low[some] + 1], "right")
+    move = (low < high) & ~inside(padded[high])
+    high = high - move
+    while move.any() and len(some := np.flatnonzero((low < high) & ~inside(padded[high]))):
+        high[some] = np.searchsorted(sorted_values, padded[high[some]], "left")
     # Where nothing is inside, the ends have passed each other.
     return np.maximum(high - low, 0).astype(np.int64)
 
@@ -179,10 +183,9 @@ def _by_tree(
         for i, k in enumerate(ks):
             if rectangle:
                 reach = _reach(points, asked, neighbors[:, : k + 1])
-                counts[i, s, order] = counter.count(points[asked], reach, closed=True) - 1
+                counts[i, s, order] = counter.count(asked, reach, closed=True) - 1
             else:
-                reach = radius[i, order]
-                counts[i, s, order] = counter.count(points[asked], reach, closed=False) - 1
+                counts[i, s, order] = counter.count(asked, radius[i, order], closed=False) - 1
     # Where the k-th distance is 0 nothing lies strictly inside it, not even the sample itself.
     return Neighborhoods(radius, closer, np.maximum(counts, 0))
 
@@ -201,31 +204,44 @@ def _reach(points: Array, asked: Counts, neighbors: Counts) -> Array:
 
 
 class _Counter:
-    """Counts points in max-norm balls: by a sorted column in one dimension, else by a tree."""
+    """Counts points in max-norm balls around some of them, the center included.
+
+    A sorted column serves in one dimension, else a tree.
+    """
 
     def __init__(self, points: Array, threads: int) -> None:
+        self.points = points
         self.threads = threads
-        self.index = (
-            np.sort(points[:, 0])
-            if points.shape[1] == 1
-            else cKDTree(points, leafsize=COUNTING_LEAF)
-        )
+        self.one_column = points.shape[1] == 1
+        if self.one_column:
+            self.order = np.argsort(points[:, 0])
+            self.ascending = points[self.order, 0]
+        else:
+            self.tree = cKDTree(points, leafsize=COUNTING_LEAF)
 
-    def count(self, centers: Array, radii: Array, *, closed: bool) -> Counts:
-        """Return how many points, the center included, lie inside (or at) each radius."""
-        if isinstance(self.index, np.ndarray):
-            # Searches for ascending values find their place in the cache.
-            order = np.argsort(centers[:, 0])
-            counts = np.empty(len(centers), dtype=np.int64)
-            ascending = centers[order, 0], radii[order]
-            counts[order] = count_in_columns(self.index, *ascending, closed)
-            return counts
+    def count(self, asked: Counts, radii: Array, *, closed: bool) -> Counts:
+        """Return how many points lie inside (or at) a radius of each of the points asked for."""
+        if self.one_column:
+            return self._count_ascending(asked, radii, closed)
         reach = radii if closed else np.nextafter(radii, 0.0)
-        found = self.index.query_ball_point(
-            centers, reach, p=np.inf, workers=self.threads, return_length=True
+        found = self.tree.query_ball_point(
+            self.points[asked], reach, p=np.inf, workers=self.threads, return_length=True
         )
         # A search with radius 0 finds the center itself, which is not strictly inside.
         return np.asarray(found if closed else np.where(radii > 0.0, found, 0), dtype=np.int64)
+
+    def _count_ascending(self, asked: Counts, radii: Array, closed: bool) -> Counts:
+        """Search in ascending order of the centers: their places lie next to each other."""
+        if len(asked) == len(self.order):
+            position = np.empty(len(asked), dtype=np.int64)
+            position[asked] = np.arange(len(asked))
+            order, centers = position[self.order], self.ascending
+        else:
+            order = np.argsort(self.points[asked, 0])
+            centers = self.points[asked[order], 0]
+        counts = np.empty(len(asked), dtype=np.int64)
+        counts[order] = count_in_columns(self.ascending, centers, radii[order], closed)
+        return counts
 
 
 # ------------------------------------------------------------------------------------------ pairs
@@ -243,7 +259,7 @@ def _by_pairs(
     radius = np.empty((len(ks), len(rows)))
     closer = np.empty((len(ks), len(rows)), dtype=np.int64)
     counts = np.empty((len(ks), len(subspaces), len(rows)), dtype=np.int64)
-    height = max(1, min(BLOCK_PAIRS // scan.n, 64, len(rows)))
+    height = max(1, min(BLOCK_PAIRS // scan.n, LARGEST_HEIGHT, len(rows)))
     starts = range(0, len(rows), height)
 
     def work(some: range) -> None:
