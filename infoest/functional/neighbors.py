@@ -169,25 +169,50 @@ def _by_tree(
         position[tree.indices] = np.arange(len(joint))
         order = np.argsort(position[rows], kind="stable")
     asked = rows[order]
-    # The first of k + 1 is the sample itself, or one that coincides with it.
-    distances, neighbors = tree.query(joint[asked], k=int(ks.max()) + 1, p=np.inf, workers=threads)
-    radius = np.empty((len(ks), len(rows)))
-    closer = np.empty((len(ks), len(rows)), dtype=np.int64)
+    radius, closer, neighbors = _nearest_in_tree(tree, joint[asked], ks, rectangle, threads)
     counts = np.empty((len(ks), len(subspaces), len(rows)), dtype=np.int64)
-    radius[:, order] = distances[:, ks].T
-    for i, k in enumerate(ks):
-        closer[i, order] = _strictly_inside(distances[:, 1 : k + 1])
-    for s, subspace in enumerate(subspaces):
-        points = np.hstack([parts[p] for p in subspace])
+
+    def count(s: int) -> None:
+        points = np.hstack([parts[p] for p in subspaces[s]])
         counter = _Counter(points, threads)
         for i, k in enumerate(ks):
-            if rectangle:
-                reach = _reach(points, asked, neighbors[:, : k + 1])
-                counts[i, s, order] = counter.count(asked, reach, closed=True) - 1
-            else:
-                counts[i, s, order] = counter.count(asked, radius[i, order], closed=False) - 1
+            reach = _reach(points, asked, neighbors[:, : k + 1]) if rectangle else radius[i]
+            counts[i, s] = counter.count(asked, reach, closed=rectangle) - 1
+
+    if threads > 1 and all(len(s) == 1 and parts[s[0]].shape[1] == 1 for s in subspaces):
+        # Searches in columns use one thread each; those in trees all of them.
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(count, range(len(subspaces))))
+    else:
+        for s in range(len(subspaces)):
+            count(s)
     # Where the k-th distance is 0 nothing lies strictly inside it, not even the sample itself.
-    return Neighborhoods(radius, closer, np.maximum(counts, 0))
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return Neighborhoods(radius[:, back], closer[:, back], np.maximum(counts, 0)[:, :, back])
+
+
+def _nearest_in_tree(
+    tree: cKDTree, queries: Array, ks: Counts, every: bool, threads: int
+) -> tuple[Array, Counts, Counts]:
+    """Return k-th distances and how many are below them, (len(ks), q), and the neighbors.
+
+    The first neighbor of every query is the sample itself, or one that coincides with it. Only
+    where the k-th distance equals the one before are all distances needed.
+    """
+    needed = np.arange(1, ks.max() + 2) if every else np.concatenate([ks, ks + 1])
+    orders = np.unique(needed)
+    distances, neighbors = tree.query(queries, k=orders, p=np.inf, workers=threads)
+    last, before = np.searchsorted(orders, ks + 1), np.searchsorted(orders, ks)
+    radius = np.ascontiguousarray(distances[:, last].T)
+    closer = np.repeat(ks[:, None] - 1, len(queries), axis=1)
+    tied = (radius == distances[:, before].T) & (ks > 1)[:, None]
+    if tied.any():
+        some = np.flatnonzero(tied.any(axis=0))
+        found, _ = tree.query(queries[some], k=int(ks.max()) + 1, p=np.inf, workers=threads)
+        for i, k in enumerate(ks):
+            closer[i, some] = _strictly_inside(found[:, 1 : k + 1])
+    return radius, closer, neighbors
 
 
 def _strictly_inside(distances: Array) -> Counts:
