@@ -234,7 +234,8 @@ def row(cell: Cell, found: Sequence[Outcome]) -> dict[str, object]:
     def coverage(target: float | None) -> float | str:
         if target is None or not interval.any():
             return ""
-        inside = (lower <= target) & (target <= upper)
+        # A truth of 0 may be computed as -1e-17; an interval that starts at 0 holds it.
+        inside = (lower - 1e-12 <= target) & (target <= upper + 1e-12)
         return round(float(inside[interval].mean()), 4)
 
     def short(number: float) -> float:
