@@ -141,13 +141,13 @@ class Gaussian(MutualInformationEstimator):
         factor = float(np.clip(kurtosis, lowest, HIGHEST_KURTOSIS)) * ask.autocorrelation
         information = max(float(-np.log1p(-squared).sum()), 1e-12)
         share = float(np.clip(squared.sum() / information, 1e-6, 1.0))
-        plug_in = value + bias
-        if self.by_ranks:
-            plug_in -= rank_bias(n, np.sqrt(squared))
-        center = plug_in - degrees * factor / (2.0 * n_effective)
-        interval = noncentral_interval(
+        from_ranks = rank_bias(n, np.sqrt(squared)) if self.by_ranks else 0.0
+        center = value + bias - from_ranks - degrees * factor / (2.0 * n_effective)
+        low, high = noncentral_interval(
             center, degrees, n_effective / factor, share, float(ask.confidence or 0.95)
         )
+        # The bias of ranks was fitted on normal data; other copulas have up to half more or less.
+        interval = max(low - 0.5 * abs(from_ranks), 0.0), high + 0.5 * abs(from_ranks)
         variance = factor * squared.sum() / n + factor**2 * degrees / (2.0 * n**2)
         return float(np.sqrt(variance)), interval
 
