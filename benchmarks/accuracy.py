@@ -195,17 +195,21 @@ def draw(summaries: Sequence[dict], path: Path) -> None:
 def draw_group(ax, summaries: Sequence[dict]) -> dict[str, np.ndarray]:
     """Draw a line from the fewest to the most samples for each method and return its points."""
     found: dict[str, list[tuple[float, float]]] = {}
+    most: set[str] = set()  # methods that were run with the most samples
     for one in sorted(summaries, key=lambda one: one["n"]):
         if one["mean_absolute_error"]:
             point = (one["mean_seconds"], one["mean_absolute_error"])
             found.setdefault(one["method"], []).append(point)
+            if one["n"] == max(other["n"] for other in summaries):
+                most.add(one["method"])
     ax.set(xscale="log", yscale="log")
     for method, points in found.items():
         color = PEER_COLOR if method == PEER else COLOR
         seconds, errors = zip(*points, strict=True)
         ax.plot(seconds, errors, color=color, linewidth=1, alpha=0.4, zorder=2)
-        ax.plot(seconds[:-1], errors[:-1], "o", color=color, markersize=4, markerfacecolor="white")
-        ax.plot(seconds[-1], errors[-1], "o", color=color, markersize=7)
+        ax.plot(seconds, errors, "o", color=color, markersize=4, markerfacecolor="white")
+        if method in most:
+            ax.plot(seconds[-1], errors[-1], "o", color=color, markersize=7)
     ax.grid(True, which="major", color="0.92")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
