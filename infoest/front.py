@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infoest._validation import check_option
-from infoest.estimators.catalog import METHODS
+from infoest.estimators.catalog import BUDGETS, METHODS
 from infoest.estimators.pairwise import estimate_pairs
 from infoest.information_matrix import InformationMatrix
 from infoest.result import Estimate
@@ -60,7 +60,7 @@ def estimate(
         True
     """
     estimator = METHODS.resolve(method, "mutual_information", random_state)
-    check_option("budget", budget, ("accurate", "fast"))
+    check_option("budget", budget, BUDGETS)
     if budget != "accurate":
         if METHODS.name_of(estimator) != "auto":
             raise ValueError(

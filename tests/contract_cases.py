@@ -23,7 +23,8 @@ class Case:
     """What the contract must know of a method.
 
     Args:
-        tolerance: Of known values, in nats, at the sizes that the tests use.
+        tolerance: Of known values, in nats, at the sizes that the tests use; None for what is not
+            Shannon's quantity and has tests of its own.
         settings: Constructor arguments of the tests.
         labels: Whether the method reads its data as labels, named or not.
         sides: How many sides may be named in ``discrete``.
@@ -32,9 +33,15 @@ class Case:
         interval: Whether it has an interval.
         neighbors: Whether ``k`` neighbors must exist.
         truth: Closed form: of the divergence of N(shift, 1) from N(0, 1); None elsewhere.
+        unit: Of the value.
+        scaling: What leaves the value (up to the log of the scale for Shannon's entropy):
+            ``"columns"``, a factor for each column; ``"common"``, one for all data; ``"none"``.
+        rule: Settings with which ``scaling`` holds, where those of the tests hold numbers in the
+            units of the data.
+        at_constant: Value where all rows are equal, for a method that takes them.
     """
 
-    tolerance: float
+    tolerance: float | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     labels: bool = False
     sides: int = 0
@@ -43,6 +50,10 @@ class Case:
     interval: bool = True
     neighbors: bool = False
     truth: Callable[[float], float] | None = None
+    unit: str = "nats"
+    scaling: str = "columns"
+    rule: Mapping[str, Any] | None = None
+    at_constant: float = 0.0
 
 
 CASES = {
@@ -61,10 +72,26 @@ CASES = {
     "discrete_entropy": Case(0.02, labels=True, sides=1, constant=True),
     # E k = h / sqrt(h^2 + 2) exp(-shift^2 / (2 (h^2 + 2))) for two normal laws shift apart.
     "cauchy_schwarz": Case(
-        0.035, {"bandwidth": 1.0}, interval=False, truth=lambda shift: shift**2 / 3.0
+        0.035,
+        {"bandwidth": 1.0},
+        interval=False,
+        truth=lambda shift: shift**2 / 3.0,
+        scaling="common",
+        rule={"bandwidth": "median"},
     ),
-    "knn_divergence": Case(0.1, interval=False, neighbors=True, truth=lambda shift: shift**2 / 2.0),
+    "knn_divergence": Case(
+        0.1,
+        interval=False,
+        neighbors=True,
+        truth=lambda shift: shift**2 / 2.0,
+        scaling="common",
+    ),
 }
+
+
+def shannon(kind: str, **wanted: Any) -> list[str]:
+    """Names of one kind whose known values the contract checks."""
+    return [name for name in names(kind, **wanted) if CASES[name].tolerance is not None]
 
 
 def kind_of(name: str) -> str:

@@ -21,12 +21,11 @@ from infoest.functional.ranks import normal_scores, repeated_share
 from infoest.result import Raw
 
 from .base import Ask, MutualInformationEstimator
-from .catalog import METHODS
+from .catalog import BUDGETS, METHODS
 from .counting import Discrete
 from .nearest_neighbor import KSG, MixedKSG
 from .normal import GaussianCopula
 
-BUDGETS = ("fast", "accurate")
 # Standard errors by which KSG must leave what a Gaussian copula predicts for it.
 REJECTION = 2.5
 # With fewer rows a column the fitted copula itself is too noisy to draw comparable surrogates from.

@@ -286,10 +286,13 @@ class MutualInformationEstimator(Estimator):
         if self.window_counts and one_column and z is None:
             return window_p_value(x, y, orders)
 
-        def statistic(order: Indices) -> float:
-            return self._estimate(x, y[order], z, ask.value_only()).value
+        return permutation_p_value(len(x), self._statistic(x, y, z, ask.value_only()), orders)
 
-        return permutation_p_value(statistic(np.arange(len(x))), statistic, orders)
+    def _statistic(
+        self, x: Array, y: Array, z: Array | None, ask: Ask
+    ) -> Callable[[Indices], float]:
+        """Return the value with y in another row order; override where all orders share work."""
+        return lambda order: self._estimate(x, y[order], z, ask).value
 
 
 @dataclass(kw_only=True, eq=False)
@@ -388,7 +391,7 @@ class DivergenceEstimator(Estimator):
         if n_permutations:
             statistic = self._statistic(pooled, len(found.x), ask)
             orders = rearrangements(len(pooled), n_permutations, ask.rng, shifts=False)
-            p_value = permutation_p_value(statistic(np.arange(len(pooled))), statistic, orders)
+            p_value = permutation_p_value(len(pooled), statistic, orders)
         return self._wrap(raw, n_samples=len(pooled), cautions=found.cautions, p_value=p_value)
 
     @abstractmethod

@@ -21,6 +21,8 @@ class Entry:
         help: One line for people.
         quick: Whether a call takes under two seconds at n = 5000.
         labels_only: Whether it takes labels and nothing else.
+        quantity: What is measured where that is not Shannon's quantity of this kind, and must not
+            be compared with it.
     """
 
     module: str
@@ -29,9 +31,12 @@ class Entry:
     help: str
     quick: bool = True
     labels_only: bool = False
+    quantity: str | None = None
 
 
 _MI, _H, _D = "mutual_information", "entropy", "divergence"
+# What `auto` may spend; here, since the front door may not import `Auto` to check a setting.
+BUDGETS = ("fast", "accurate")
 
 _ENTRIES = {
     "auto": Entry("automatic", "Auto", _MI, "Chooses by the data and says why"),
@@ -105,11 +110,12 @@ class Methods(Mapping[str, type]):
         return [name for name, entry in _ENTRIES.items() if entry.kind == kind]
 
     def quick_names(self, kind: str) -> list[str]:
-        """Return the names of the methods that take continuous data in under two seconds."""
+        """Return the names of the methods of Shannon's quantity for continuous data, under 2 s."""
+        entries = ((name, self.entry(name)) for name in self.names(kind))
         return [
             name
-            for name in self.names(kind)
-            if self.entry(name).quick and not self.entry(name).labels_only
+            for name, entry in entries
+            if entry.quick and not entry.labels_only and entry.quantity is None
         ]
 
     def resolve(self, method: object, kind: str, random_state: int | None) -> Any:

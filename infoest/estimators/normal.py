@@ -9,7 +9,6 @@ from infoest._cautions import Caution
 from infoest._random import generator
 from infoest._validation import Array, Pairs, read_data, standardized
 from infoest.functional.gaussian import (
-    MAX_SQUARED_CORRELATION,
     Canonical,
     canonical,
     gaussian_bias,
@@ -100,7 +99,7 @@ class Gaussian(MutualInformationEstimator):
         variates = self._canonical(pairs.x, pairs.y, pairs.z)
         orders = rearrangements(len(pairs.x), n_permutations, ask.rng, shifts=ask.autocorrelated)
         return permutation_p_value(
-            gaussian_mutual_information(variates.correlations),
+            len(pairs.x),
             lambda order: gaussian_mutual_information(
                 canonical(variates.x, variates.y[order]).correlations
             ),
@@ -130,14 +129,15 @@ class Gaussian(MutualInformationEstimator):
         self, n: int, value: float, variates: Canonical, ask: Ask
     ) -> tuple[float, tuple[float, float]]:
         """Scaled noncentral chi-square, robust to tails (kurtosis factor) and autocorrelation."""
-        squared = np.minimum(variates.correlations**2, MAX_SQUARED_CORRELATION)
+        squared = variates.correlations**2
         degrees = variates.rank_x * variates.rank_y
         bias = gaussian_bias(n, variates.rank_x, variates.rank_y)
         n_effective = degrees / (2.0 * bias)
         # Var(local values) is sum rho^2 for normal data; heavy tails raise it, bounded data lower
-        # it. Normal scores have neither; what is left of it there is chance.
+        # it. Normal scores have neither; what is left of it there is chance, but in a series,
+        # where few effective rows overfit the correlations and flatten the local values.
         kurtosis = gaussian_local_values(variates).var(ddof=1) / max(squared.sum(), 1e-12)
-        lowest = 1.0 if self.by_ranks else LOWEST_KURTOSIS
+        lowest = 1.0 if self.by_ranks and not ask.autocorrelated else LOWEST_KURTOSIS
         factor = float(np.clip(kurtosis, lowest, HIGHEST_KURTOSIS)) * ask.autocorrelation
         information = max(float(-np.log1p(-squared).sum()), 1e-12)
         share = float(np.clip(squared.sum() / information, 1e-6, 1.0))

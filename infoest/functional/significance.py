@@ -81,17 +81,17 @@ def conditional_rearrangements(
 
 
 def permutation_p_value(
-    observed: float, statistic: Callable[[Indices], float], orders: Iterator[Indices]
+    n: int, statistic: Callable[[Indices], float], orders: Iterator[Indices]
 ) -> float:
-    """Return the share of rearrangements whose statistic reaches the observed one.
+    """Return the share of rearrangements whose statistic reaches that of the data as they are.
 
     p = (1 + b) / (1 + m) after all m orders, b of them at least as large; or h / l when the h-th
     exceedance (h = 10) comes at order l: under independence this saves most of the work, and both
     are valid p-values.
 
     Args:
-        observed: Statistic of the data as they are.
-        statistic: Statistic under a row order.
+        n: Number of rows.
+        statistic: Statistic under a row order; that of the data is the one of ``arange(n)``.
         orders: The row orders, see `rearrangements`.
 
     References:
@@ -99,6 +99,7 @@ def permutation_p_value(
         Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9, 39 (never zero).
     """
     exceedances = drawn = 0
+    observed = statistic(np.arange(n))
     # Equal up to rounding counts as reached: sums change in their last digit with the order.
     threshold = observed - 1e-12 * max(1.0, abs(observed))
     for order in orders:
@@ -154,7 +155,6 @@ def window_p_value(x: Array, y: Array, orders: Iterator[Indices]) -> float:
         orders: Row orders applied to y.
     """
     codes_x, codes_y = window_codes(x), window_codes(y)
-    observed = window_statistic(codes_x, codes_y)
     return permutation_p_value(
-        observed, lambda order: window_statistic(codes_x, codes_y[order]), orders
+        len(x), lambda order: window_statistic(codes_x, codes_y[order]), orders
     )

@@ -30,28 +30,28 @@ def orders(number, n=10):
 
 
 def test_p_value_counts_exceedances_and_is_never_zero() -> None:
-    assert permutation_p_value(1.0, from_list([0.0] * 19), orders(19)) == 1 / 20
-    assert permutation_p_value(1.0, from_list([0.0] * 17 + [2.0, 3.0]), orders(19)) == 3 / 20
-    assert permutation_p_value(1.0, from_list([1.0] + [0.0] * 18), orders(19)) == 2 / 20
+    assert permutation_p_value(10, from_list([1.0] + [0.0] * 19), orders(19)) == 1 / 20
+    assert permutation_p_value(10, from_list([1.0] + [0.0] * 17 + [2.0, 3.0]), orders(19)) == 3 / 20
+    assert permutation_p_value(10, from_list([1.0] + [1.0] + [0.0] * 18), orders(19)) == 2 / 20
 
 
 def test_equal_up_to_rounding_counts_as_reached() -> None:
-    assert permutation_p_value(1e6, from_list([1e6 - 1e-9] + [0.0] * 8), orders(9)) == 2 / 10
+    assert permutation_p_value(10, from_list([1e6] + [1e6 - 1e-9] + [0.0] * 8), orders(9)) == 2 / 10
 
 
 def test_early_stopping_at_the_tenth_exceedance() -> None:
     assert MAX_EXCEEDANCES == 10
     values = [0.0, 2.0] * 100
-    assert permutation_p_value(1.0, from_list(values), orders(200)) == 10 / 20
-    assert permutation_p_value(1.0, from_list([2.0] * 200), orders(200)) == 1.0
+    assert permutation_p_value(10, from_list([1.0, *values]), orders(200)) == 10 / 20
+    assert permutation_p_value(10, from_list([1.0] + [2.0] * 200), orders(200)) == 1.0
     drawn = []
 
     def statistic(order):
         drawn.append(order)
         return 2.0
 
-    permutation_p_value(1.0, statistic, orders(200))
-    assert len(drawn) == 10
+    permutation_p_value(10, statistic, orders(200))
+    assert len(drawn) == 1 + 10
 
 
 @pytest.mark.parametrize("shifts", [False, True])
@@ -162,10 +162,9 @@ def test_conditional_p_values_hold_their_level(kind) -> None:
         z = rng.integers(0, 3, 150) if kind == "labels" else rng.standard_normal((150, 1))
         driver = np.asarray(z, dtype=float).ravel()
         x, y = (driver + rng.standard_normal(150) for _ in range(2))
-        observed = abs(np.corrcoef(x, y)[0, 1])
         p_values.append(
             permutation_p_value(
-                observed,
+                150,
                 lambda order, x=x, y=y: abs(np.corrcoef(x, y[order])[0, 1]),
                 conditional_rearrangements(z, 39, rng),
             )
