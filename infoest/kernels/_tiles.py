@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Largest sum of the greatest squared norms of x and y: what the expansion then loses is a few
-# 1e-6 of a log-kernel in float32, and below 1e-9 in float64.
-LARGEST_NORMS = {torch.float32: 128.0, torch.float64: 1e6}
+# Largest sum of the greatest squared norms of x and y: what the expansion then loses is below 1e-5
+# of a log-kernel in float32, and below 1e-9 in float64.
+LARGEST_NORMS = {torch.float32: 100.0, torch.float64: 1e6}
 # Below this a row's sum may have lost terms to underflow and is made again with a shift.
 SAFE_SUM = {torch.float32: 1e-25, torch.float64: 1e-280}
 # exp of this is far from overflow, even times a gradient.
@@ -137,8 +137,8 @@ class _Product(torch.autograd.Function):
             return (*_differentiable(output, (x, y, v), grad, ctx.needs_input_grad), None, None)
         grad_v = grad_x = grad_y = None
         if ctx.needs_input_grad[2]:
-            transposed = (x, None) if y is None else (y, x)
-            grad_v = _product(*transposed, grad, ctx.exclude_self).to(v.dtype)
+            others = None if y is None else x
+            grad_v = _product(points, others, grad, ctx.exclude_self).to(v.dtype)
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
             grad_x, grad_y = _gradient_of_product(x, points, v, grad, ctx.exclude_self)
             if y is None:
@@ -150,14 +150,14 @@ def _differentiable(
     output: Tensor, inputs: tuple[Tensor | None, ...], grad: Tensor, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Return the gradients of the inputs that need one, as parts of the graph."""
-    wanted = [some for some, need in zip(inputs, needed, strict=False) if need]
+    wanted = [some for some, need in zip(inputs, needed, strict=False) if need and some is not None]
     found = iter(
         torch.autograd.grad(output, wanted, grad, create_graph=True, materialize_grads=True)
     )
     return [next(found) if need else None for need in needed[: len(inputs)]]
 
 
-# ------------------------------------------------------------------------------------ forward passes
+# ----------------------------------------------------------------------------------- forward passes
 
 
 def _plain_sums(x: Tensor, y: Tensor | None, weights: Tensor | None, exclude_self: bool) -> Tensor:
@@ -194,9 +194,8 @@ def _shifted_log_sums(
 
 
 def _product(x: Tensor, y: Tensor | None, v: Tensor, exclude_self: bool) -> Tensor:
-    """Return K v in float64; v is brought to unit size, so that float32 neither over- nor
-    underflows.
-    """
+    """Return K v in float64."""
+    # v is brought to unit size, so that float32 neither overflows nor underflows.
     size = v.abs().amax().clamp(min=torch.finfo(v.dtype).tiny)
     unit = _padded(v / size)
     left, right = _factors(x, x if y is None else y)
@@ -209,7 +208,7 @@ def _product(x: Tensor, y: Tensor | None, v: Tensor, exclude_self: bool) -> Tens
     return total[:, : v.shape[1]] * size
 
 
-# ----------------------------------------------------------------------------------- backward passes
+# ---------------------------------------------------------------------------------- backward passes
 
 
 def _gradient_of_sums(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -244,11 +243,11 @@ def _gradient_of_sums(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if weights is not None:
         grad_y = weights[:, None] * grad_y
     if y is None:
-        grad_x, grad_y = grad_x + grad_y, None
+        grad_x = grad_x + grad_y
     of_weights = at_y.total()[:, x.shape[1]].to(x.dtype)
     return (
         grad_x.to(x.dtype),
-        None if grad_y is None else grad_y.to(x.dtype),
+        None if y is None else grad_y.to(x.dtype),
         None if weights is None else of_weights,
         None if log_weights is None else of_weights,
     )

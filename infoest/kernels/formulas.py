@@ -13,6 +13,9 @@ from torch import Tensor
 Formula: TypeAlias = Callable[[Any], Any]
 """Log-kernel, as a function of squared distances of any shape."""
 
+InnerProduct: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Product of vectors with the matrix of a kernel that is an inner product: `linear`, `cosine`."""
+
 
 def gaussian(squared_distance: Any) -> Any:
     """Return log exp(-d^2 / 2): after scaling, the bandwidth is the standard deviation.

@@ -13,10 +13,11 @@ from infoest._validation import check_int, check_option
 from ._samples import check_samples, result_dtype
 from ._tiles import LARGEST_NORMS, largest_norms
 from .bandwidth import Bandwidth, resolve_bandwidth
-from .formulas import Formula, cosine, gaussian, linear
+from .formulas import Formula, InnerProduct, cosine, gaussian, linear
 
 BACKENDS = ("auto", "dense", "chunked", "keops")
 METRICS = ("euclidean", "max")
+INNER_PRODUCTS: tuple[InnerProduct, ...] = (linear, cosine)
 # Pairs up to which "auto" takes "dense" on a CPU, and from which it takes "keops" on CUDA.
 DENSE_PAIRS = 2**24
 KEOPS_PAIRS = 2**24
@@ -106,7 +107,7 @@ def kernel_matvec(
     y: Tensor,
     v: Tensor,
     *,
-    formula: Formula = gaussian,
+    formula: Formula | InnerProduct = gaussian,
     bandwidth: Bandwidth = 1.0,
     exclude_self: bool = False,
     backend: str = "auto",
@@ -148,9 +149,9 @@ def kernel_matvec(
     if exclude_self:
         _check_pairs_off_diagonal(x, y)
     dtype = torch.promote_types(result_dtype(x, y), v.dtype)
-    if formula is linear or formula is cosine:
+    if formula in INNER_PRODUCTS:
         check_option("backend", backend, ("auto",), "linear and cosine kernels need no pairs.")
-        product = _product_of_inner(x, y, columns, formula, bandwidth, exclude_self)
+        product = _inner_product(x, y, columns, formula, bandwidth, exclude_self)
     else:
         backend = _chosen(backend, x, y)
         single = formula is gaussian and dtype == torch.float32
@@ -278,18 +279,18 @@ def _divided(sample: Tensor, center: Tensor, width: Tensor) -> Tensor:
     return scaled
 
 
-def _product_of_inner(
+def _inner_product(
     x: Tensor,
     y: Tensor,
     columns: Tensor,
-    formula: Formula,
+    formula: InnerProduct,
     bandwidth: Bandwidth,
     exclude_self: bool,
 ) -> Tensor:
     """Return the product with the matrix of a linear or cosine kernel, in float64."""
     width = resolve_bandwidth(bandwidth, y)
     left, right, columns = x.double() / width, y.double() / width, columns.double()
-    product: Tensor = formula(left, right, columns)
+    product = formula(left, right, columns)
     if not exclude_self:
         return product
     if formula is cosine:
@@ -297,10 +298,11 @@ def _product_of_inner(
     return product - (left * right).sum(dim=1, keepdim=True) * columns
 
 
-def _check_formula(formula: Formula) -> None:
-    if formula is linear or formula is cosine:
+def _check_formula(formula: object) -> None:
+    name = getattr(formula, "__name__", "")
+    if formula in INNER_PRODUCTS:
         raise ValueError(
-            f"formula must be a function of squared distances, got {formula.__name__}. "
+            f"formula must be a function of squared distances, got {name}. "
             "Linear and cosine kernels have kernel_matvec only: their sums may be negative."
         )
 

@@ -7,9 +7,7 @@ from infoest.kernels import (
     _dense,
     _tiles,
     gaussian,
-    kernel_matvec,
     log_kernel_sum,
-    nearest,
     reductions,
 )
 
