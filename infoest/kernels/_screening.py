@@ -1,9 +1,9 @@
 """Nearest neighbors by screening: float32 products rule out most points, exact distances decide.
 
-Columns are put in groups; the greatest product of a group bounds its smallest distance. The k
-nearest points lie in the k groups with the smallest bounds. A few more groups are taken, and a row
-is settled where even the next group is farther than its k-th neighbor by more than rounding can
-change; other rows are done again with exact distances throughout.
+Points are put in groups; the greatest product of a group tells its smallest distance. The k nearest
+points lie in the k nearest groups. A few more groups are looked into, and a query is settled where
+even the next group is farther than its k-th neighbor by more than rounding can change; other
+queries are answered again with exact distances throughout.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from torch import Tensor
 from . import _dense
 
 # Points in a group, and groups looked into beyond the k that are needed.
-GROUP = 32
-MORE_GROUPS = 3
-# Rows and columns of a tile: 1 MB of float32 on a CPU.
-TILE = {"cpu": (256, 1024), "cuda": (2048, 8192)}
+GROUP = 16
+MORE_GROUPS = 2
+# Points and queries of a tile: 2 MB of float32 on a CPU.
+TILE = {"cpu": (2048, 256), "cuda": (8192, 2048)}
+# Queries whose candidates are compared at a time: more leave the cache.
+QUERIES = {"cpu": 32, "cuda": 2048}
 
 
 def nearest(x: Tensor, y: Tensor, k: int, exclude_self: bool) -> Tensor:
@@ -37,56 +39,55 @@ def nearest(x: Tensor, y: Tensor, k: int, exclude_self: bool) -> Tensor:
     size = max(float(side.square().sum(dim=1).max()) for side in (x, y)) ** 0.5 or 1.0
     x, y = x / size, y / size
     rounding = 4.0 * (x.shape[1] + 4) * torch.finfo(torch.float32).eps
-    n_rows, n_columns = TILE["cpu" if x.device.type == "cpu" else "cuda"]
-    left = torch.cat([x, x.new_ones(len(x), 1)], dim=1).float()
-    right = torch.cat([y, -0.5 * y.square().sum(dim=1, keepdim=True)], dim=1).float()
     # Filled up to whole groups with points that are farther than any.
-    filling = right.new_zeros(n_groups * GROUP - len(y), right.shape[1])
-    filling[:, -1] = -16.0
-    right = torch.cat([right, filling]).mT.contiguous()
+    n_more = n_groups * GROUP - len(y)
+    points = torch.cat([y, y.new_zeros(n_more, y.shape[1])])
+    half_squares = torch.nn.functional.pad(0.5 * y.square().sum(dim=1), (0, n_more), value=16.0)
+    left = torch.cat([points, -half_squares[:, None]], dim=1).float()
+    right = torch.cat([x, x.new_ones(len(x), 1)], dim=1).float().mT.contiguous()
+    points = points.view(n_groups, GROUP, -1)
+    device = "cpu" if x.device.type == "cpu" else "cuda"
+    n_queries = TILE[device][1]
+    memory = left.new_empty(TILE[device][0] * n_queries)
     indices = torch.empty(len(x), k, dtype=torch.int64, device=x.device)
-    memory = left.new_empty(n_rows * n_columns)
-    for first in range(0, len(x), n_rows):
-        rows = slice(first, min(first + n_rows, len(x)))
-        bounds = _group_bounds(left[rows], right, memory, n_columns)
+    for first in range(0, len(x), n_queries):
+        queries = slice(first, min(first + n_queries, len(x)))
+        bounds = _group_bounds(left, right[:, queries], memory, TILE[device][0])
         best = bounds.topk(wanted + MORE_GROUPS + 1, dim=1)
-        groups = best.indices[:, :-1]
-        candidates = _members(groups, n_columns, right.shape[1])
-        squares = (x[rows, None] - y[candidates.clamp(max=len(y) - 1)]).square().sum(dim=2)
-        squares.masked_fill_(candidates >= len(y), torch.inf)
-        if exclude_self:
-            own = torch.arange(rows.start, rows.stop, device=x.device)
-            squares.masked_fill_(candidates == own[:, None], torch.inf)
-        found = squares.topk(k, dim=1, largest=False)
-        indices[rows] = candidates.gather(1, found.indices)
-        next_square = x[rows].square().sum(dim=1) - 2.0 * best.values[:, -1]
-        unsettled = (next_square - rounding <= found.values[:, -1]).nonzero().squeeze(1)
+        farthest = x.new_empty(queries.stop - first)
+        for some in torch.arange(first, queries.stop, device=x.device).split(QUERIES[device]):
+            groups = best.indices[some - first, :-1]
+            squares = (x[some, None, None] - points[groups]).square_().sum(dim=3).flatten(1)
+            candidates = (groups[..., None] * GROUP + _steps(groups)).flatten(1)
+            squares.masked_fill_(candidates >= len(y), torch.inf)
+            if exclude_self:
+                squares.masked_fill_(candidates == some[:, None], torch.inf)
+            found = squares.topk(k, dim=1, largest=False)
+            indices[some] = candidates.gather(1, found.indices)
+            farthest[some - first] = found.values[:, -1]
+        next_square = x[queries].square().sum(dim=1) - 2.0 * best.values[:, -1]
+        unsettled = (next_square - rounding <= farthest).nonzero().squeeze(1)
         if len(unsettled):
-            some = unsettled + first
-            indices[some] = _exact(x, y, k, some, exclude_self)
+            indices[unsettled + first] = _exact(x, y, k, unsettled + first, exclude_self)
     return indices
 
 
-def _group_bounds(left: Tensor, right: Tensor, memory: Tensor, n_columns: int) -> Tensor:
-    """Return the greatest product of every row with every group, shape (n, groups)."""
-    bounds = left.new_empty(len(left), right.shape[1] // GROUP)
-    for start in range(0, right.shape[1], n_columns):
-        stop = min(start + n_columns, right.shape[1])
-        tile = memory[: len(left) * (stop - start)].view(len(left), stop - start)
-        torch.mm(left, right[:, start:stop], out=tile)
-        # Members of a group are a stride apart, so that whole vectors are compared at a time.
-        grouped = tile.view(len(left), GROUP, -1)
-        torch.amax(grouped, dim=1, out=bounds[:, start // GROUP : stop // GROUP])
-    return bounds
+def _group_bounds(left: Tensor, right: Tensor, memory: Tensor, n_points: int) -> Tensor:
+    """Return the greatest product of every query with every group, shape (queries, groups)."""
+    n_queries = right.shape[1]
+    bounds = left.new_empty(len(left) // GROUP, n_queries)
+    for start in range(0, len(left), n_points):
+        stop = min(start + n_points, len(left))
+        tile = memory[: (stop - start) * n_queries].view(stop - start, n_queries)
+        torch.mm(left[start:stop], right, out=tile)
+        # Along the points, so that whole vectors of queries are compared at a time.
+        grouped = tile.view(-1, GROUP, n_queries)
+        torch.amax(grouped, dim=1, out=bounds[start // GROUP : stop // GROUP])
+    return bounds.mT.contiguous()
 
 
-def _members(groups: Tensor, n_columns: int, total: int) -> Tensor:
-    """Return the columns in some groups of every row, shape (n, groups * GROUP)."""
-    start = groups // (n_columns // GROUP) * n_columns
-    stride = (total - start).clamp(max=n_columns) // GROUP
-    inside = groups - start // GROUP
-    steps = torch.arange(GROUP, device=groups.device)
-    return (start[..., None] + inside[..., None] + steps * stride[..., None]).flatten(1)
+def _steps(groups: Tensor) -> Tensor:
+    return torch.arange(GROUP, device=groups.device)
 
 
 def _exact(x: Tensor, y: Tensor, k: int, some: Tensor, exclude_self: bool) -> Tensor:

@@ -7,6 +7,7 @@ on and above the diagonal are made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,8 +21,9 @@ LARGEST_NORMS = {torch.float32: 100.0, torch.float64: 1e6}
 SAFE_SUM = {torch.float32: 1e-25, torch.float64: 1e-280}
 # exp of this is far from overflow, even times a gradient.
 SAFE_EXPONENT = {torch.float32: 60.0, torch.float64: 600.0}
-# Sides of a tile: 1 MB of float32 on a CPU; a GPU wants enough pairs for all its cores.
-TILE_SIDE = {"cpu": 512, "cuda": 4096}
+# Rows and columns of a tile, the first a multiple of the second: 1 MB of float32, half of it for
+# each of two cores, on a CPU; a GPU wants enough pairs for all its cores.
+TILE = {"cpu": (512, 512), "cuda": (4096, 4096)}
 
 # The same sum as a function of differentiable parts, for second derivatives.
 Again = Callable[..., Tensor]
@@ -166,7 +168,7 @@ def _plain_sums(x: Tensor, y: Tensor | None, weights: Tensor | None, exclude_sel
     sums = x.new_zeros(len(x), dtype=torch.float64)
     for rows, columns, tile in _kernel_tiles(left, right, exclude_self, half=y is None):
         sums[rows] += tile.sum(dim=1) if weights is None else tile @ weights[columns]
-        if y is None and rows != columns:
+        if y is None and _mirrored(rows, columns):
             sums[columns] += tile.sum(dim=0) if weights is None else tile.mT @ weights[rows]
     return sums
 
@@ -202,7 +204,7 @@ def _product(x: Tensor, y: Tensor | None, v: Tensor, exclude_self: bool) -> Tens
     at_rows, at_columns = _Rows(unit, len(x)), _Columns(unit, len(x))
     for rows, columns, tile in _kernel_tiles(left, right, exclude_self, half=y is None):
         at_rows.add(rows, columns, tile)
-        if y is None and rows != columns:
+        if y is None and _mirrored(rows, columns):
             at_columns.add(rows, columns, tile)
     total = at_rows.total() + at_columns.total() if y is None else at_rows.total()
     return total[:, : v.shape[1]] * size
@@ -263,7 +265,7 @@ def _gradient_of_half(
     left, right = _factors(x, x)
     points = _with_ones(x)
     at_rows, at_columns = _Rows(points, len(x)), _Columns(points, len(x))
-    both = x.new_empty(_side(x) ** 2)
+    both = x.new_empty(math.prod(_shape(x)))
     for rows, columns, tile in _kernel_tiles(left, right, exclude_self, half=True):
         factor = both[: tile.numel()].view(tile.shape)
         if weights is None:
@@ -273,7 +275,7 @@ def _gradient_of_half(
             factor.addcmul_(weights[rows, None], shares[columns])
         tile.mul_(factor)
         at_rows.add(rows, columns, tile)
-        if rows != columns:
+        if _mirrored(rows, columns):
             at_columns.add(rows, columns, tile)
     return _toward(at_rows.total() + at_columns.total(), x).to(x.dtype)
 
@@ -284,7 +286,7 @@ def _gradient_of_product(
     """Return the gradients of x and y: with M = K o (g v'), grad_x = M y - (M 1) x and so on."""
     left, right = _factors(x, y)
     at_x, at_y = _Rows(_with_ones(y), len(x)), _Columns(_with_ones(x), len(y))
-    both = x.new_empty(_side(x) ** 2)
+    both = x.new_empty(math.prod(_shape(x)))
     for rows, columns, tile in _kernel_tiles(left, right, exclude_self, half=False):
         factor = both[: tile.numel()].view(tile.shape)
         torch.mm(grad[rows], v[columns].mT, out=factor)
@@ -351,23 +353,32 @@ def _padded(vectors: Tensor) -> Tensor:
     return torch.nn.functional.pad(vectors, (0, -vectors.shape[1] % 8))
 
 
-def _side(x: Tensor) -> int:
-    return TILE_SIDE["cpu" if x.device.type == "cpu" else "cuda"]
+def _shape(x: Tensor) -> tuple[int, int]:
+    return TILE["cpu" if x.device.type == "cpu" else "cuda"]
 
 
 def _tiles(left: Tensor, right: Tensor, *, half: bool) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Yield rows, columns and log-kernels of every tile; all tiles share one piece of memory."""
-    side = _side(left)
-    memory = left.new_empty(side * side)
+    """Yield rows, columns and log-kernels of every tile; all tiles share one piece of memory.
+
+    With ``half`` tiles on and above the diagonal: of a block of rows those that cross the
+    diagonal, which hold each of their pairs both ways, and those beyond it (see `_mirrored`).
+    """
+    n_rows, n_columns = _shape(left)
+    memory = left.new_empty(n_rows * n_columns)
     transposed = right.mT
-    for top in range(0, len(left), side):
-        rows = slice(top, min(top + side, len(left)))
-        for start in range(top if half else 0, len(right), side):
-            columns = slice(start, min(start + side, len(right)))
+    for top in range(0, len(left), n_rows):
+        rows = slice(top, min(top + n_rows, len(left)))
+        for start in range(top if half else 0, len(right), n_columns):
+            columns = slice(start, min(start + n_columns, len(right)))
             shape = rows.stop - rows.start, columns.stop - columns.start
             tile = memory[: shape[0] * shape[1]].view(shape)
             torch.mm(left[rows], transposed[:, columns], out=tile)
             yield rows, columns, tile
+
+
+def _mirrored(rows: slice, columns: slice) -> bool:
+    """Whether a tile above the diagonal stands for the one below, too."""
+    return columns.start >= rows.stop
 
 
 def _kernel_tiles(
@@ -382,5 +393,5 @@ def _kernel_tiles(
 
 
 def _clear_diagonal(tile: Tensor, rows: slice, columns: slice) -> None:
-    if rows == columns:
-        tile.fill_diagonal_(0.0)
+    if columns.start < rows.stop and rows.start < columns.stop:
+        tile.diagonal(offset=rows.start - columns.start).zero_()

@@ -58,7 +58,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tiles and blocks, the last ones not full."""
     monkeypatch.setattr(_chunked, "BLOCK_PAIRS", 3 * M)
-    monkeypatch.setitem(_tiles.TILE_SIDE, "cpu", 4)
+    monkeypatch.setitem(_tiles.TILE, "cpu", (4, 2))
 
 
 def samples(n: int, d: int = D, seed: int = 0) -> Tensor:

@@ -17,7 +17,7 @@ BACKENDS = ["dense", "chunked", "auto"]
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     monkeypatch.setattr(_chunked, "BLOCK_PAIRS", 64)
-    monkeypatch.setitem(_tiles.TILE_SIDE, "cpu", 8)
+    monkeypatch.setitem(_tiles.TILE, "cpu", (8, 4))
 
 
 def samples(n, d, seed=0):

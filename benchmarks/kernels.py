@@ -1,0 +1,248 @@
+"""How fast are the kernel sums, against a plain implementation, the exponential, and KeOps?
+
+Three questions, each asked in one run so that its ratios mean something on a shared machine:
+
+- ``sum``: the Gaussian `log_kernel_sum` by ``chunked`` against cdist and logsumexp in chunks of
+  rows, and against nothing but exp in the cache; forward, and with the gradient; peak memory.
+- ``backends``: dense, chunked and KeOps over a grid of n and d: what ``backend="auto"`` follows.
+- ``nearest``: five nearest neighbors against scikit-learn's brute force.
+
+    python benchmarks/kernels.py
+    python benchmarks/kernels.py --device cuda
+    python benchmarks/kernels.py --only sum --n 3000 --repeats 1 --out /tmp/k.csv
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from provenance import RESULTS, provenance, update_rows
+from torch import Tensor
+
+from infoest.kernels import log_kernel_sum, nearest
+from infoest.kernels.reductions import MOST_DENSE_PAIRS
+
+PARTS = ("sum", "backends", "nearest")
+KEYS = ["part", "work", "device", "n", "d", "backend"]
+MEASURED = [
+    "seconds",
+    "pairs_per_second",
+    "over_plain",
+    "share_of_exp",
+    "over_forward",
+    "megabytes",
+]
+# Rows of a chunk of the plain implementation, and how many of them are timed.
+PLAIN_ROWS, PLAIN_TIMED = 500, 3000
+NEIGHBORS = 5
+# Seconds of one call above which the backend is not tried with more rows.
+AFFORDABLE = 30.0
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--n", nargs="+", type=int, default=None, help="instead of the usual sizes")
+    parser.add_argument("--dimensions", nargs="+", type=int, default=[2, 20, 100])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("no CUDA device on this machine: nothing measured")
+        return
+    name = "kernels.csv" if options.device == "cpu" else "kernels_cuda.csv"
+    out = options.out or RESULTS / name
+    comments = [
+        *provenance(
+            "torch", "pykeops", "scikit-learn", threads=f"{torch.get_num_threads()} in torch"
+        ),
+        f"float32 normal data; median of {options.repeats} calls, in turns; memory above the data",
+    ]
+    if options.device == "cuda":
+        comments.append(f"device: {torch.cuda.get_device_name()}")
+
+    def write(**row: object) -> None:
+        update_rows(out, [dict.fromkeys([*KEYS, *MEASURED], "") | row], comments, KEYS)
+        print(", ".join(f"{key} {value}" for key, value in row.items() if value != ""), flush=True)
+
+    if "sum" in options.only:
+        for n in options.n or [30_000, 100_000]:
+            measure_sum(n, 20, options.device, options.repeats, write)
+    if "backends" in options.only:
+        for d in options.dimensions:
+            sizes = options.n or [300, 1000, 3000, 10_000, 30_000, 100_000]
+            measure_backends(sizes, d, options.device, options.repeats, write)
+    if "nearest" in options.only and options.device == "cpu":
+        for n in options.n or [30_000]:
+            measure_nearest(n, 20, options.repeats, write)
+
+
+Write = Callable[..., None]
+
+
+def measure_sum(n: int, d: int, device: str, repeats: int, write: Write) -> None:
+    """Compare the chunked sum with a plain one and with exp alone."""
+    x, y = samples(n, d, device), samples(n, d, device, seed=1)
+    width = d**0.5
+    leaf_x, leaf_y = x.clone().requires_grad_(), y.clone().requires_grad_()
+
+    def chunked(x: Tensor, y: Tensor) -> Tensor:
+        return log_kernel_sum(x, y, bandwidth=width, backend="chunked")
+
+    timed = min(n, PLAIN_TIMED)
+    works: dict[str, Callable[[], object]] = {
+        "exp": exp_in_cache(n, device),
+        "plain": lambda: plain_log_kernel_sum(x[:timed] / width, y / width),
+        "two samples": lambda: chunked(x, y),
+        "one sample": lambda: chunked(x, x),
+        "two samples, gradient": lambda: chunked(leaf_x, leaf_y).sum().backward(),
+        "one sample, gradient": lambda: chunked(leaf_x, leaf_x).sum().backward(),
+    }
+    seconds = in_turns(works, repeats)
+    seconds["plain"] *= n / timed
+    for work, taken in seconds.items():
+        forward = seconds[work.removesuffix(", gradient")]
+        gradient = work.endswith("gradient")
+        write(
+            part="sum",
+            work=work,
+            device=device,
+            n=n,
+            d=d,
+            backend="chunked" if "sample" in work else "",
+            seconds=f"{taken:.4g}",
+            pairs_per_second=f"{n * n / taken:.3g}",
+            over_plain=f"{seconds['plain'] / taken:.3g}",
+            share_of_exp=f"{seconds['exp'] / taken:.3g}",
+            over_forward=f"{taken / forward:.3g}" if gradient else "",
+            megabytes=f"{memory(n, d):.0f}" if gradient and device == "cpu" else "",
+        )
+
+
+def measure_backends(sizes: list[int], d: int, device: str, repeats: int, write: Write) -> None:
+    """Time every backend, forward and with gradient, up to what is affordable."""
+    affordable = {"dense", "chunked", "keops"}
+    for n in sorted(sizes):
+        leaf = samples(n, d, device).requires_grad_()
+        if n * n > MOST_DENSE_PAIRS // 4:
+            affordable.discard("dense")
+
+        def forward(backend: str, leaf: Tensor = leaf) -> Tensor:
+            with torch.no_grad():
+                return log_kernel_sum(leaf, leaf, bandwidth=d**0.5, backend=backend)
+
+        def gradient(backend: str, leaf: Tensor = leaf) -> None:
+            log_kernel_sum(leaf, leaf, bandwidth=d**0.5, backend=backend).sum().backward()
+
+        for work, function in (("forward", forward), ("forward and gradient", gradient)):
+            calls = {one: lambda one=one, function=function: function(one) for one in affordable}
+            for backend, taken in in_turns(calls, repeats).items():
+                write(
+                    part="backends",
+                    work=work,
+                    device=device,
+                    n=n,
+                    d=d,
+                    backend=backend,
+                    seconds=f"{taken:.4g}",
+                    pairs_per_second=f"{n * n / taken:.3g}",
+                )
+                if taken > AFFORDABLE:
+                    affordable.discard(backend)
+
+
+def measure_nearest(n: int, d: int, repeats: int, write: Write) -> None:
+    """Compare with scikit-learn's brute force on the same float32 data."""
+    from sklearn.neighbors import NearestNeighbors
+
+    x = samples(n, d, "cpu")
+    peer = NearestNeighbors(n_neighbors=NEIGHBORS + 1, algorithm="brute").fit(x.numpy())
+    works: dict[str, Callable[[], object]] = {
+        "scikit-learn, brute force": lambda: peer.kneighbors(x.numpy()),
+        "nearest": lambda: nearest(x, x, NEIGHBORS, exclude_self=True, backend="chunked"),
+    }
+    seconds = in_turns(works, repeats)
+    theirs = torch.from_numpy(peer.kneighbors(x.numpy())[0][:, 1:])
+    ours = nearest(x, x, NEIGHBORS, exclude_self=True, backend="chunked")[0]
+    print(f"largest difference of a distance: {float((ours - theirs).abs().max()):.2g}")
+    for work, taken in seconds.items():
+        write(
+            part="nearest",
+            work=work,
+            device="cpu",
+            n=n,
+            d=d,
+            backend="chunked" if work == "nearest" else "",
+            seconds=f"{taken:.4g}",
+            pairs_per_second=f"{n * n / taken:.3g}",
+            over_plain=f"{seconds['scikit-learn, brute force'] / taken:.3g}",
+        )
+
+
+def samples(n: int, d: int, device: str, seed: int = 0) -> Tensor:
+    """Return normal samples in float32."""
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+def plain_log_kernel_sum(x: Tensor, y: Tensor) -> Tensor:
+    """Return the same sum as one would write it: cdist and logsumexp in chunks of rows."""
+    rows = [
+        torch.logsumexp(torch.cdist(some, y).square() * -0.5, dim=1) for some in x.split(PLAIN_ROWS)
+    ]
+    return torch.cat(rows)
+
+
+def exp_in_cache(n: int, device: str) -> Callable[[], object]:
+    """Return a function that takes n^2 exponentials of a matrix that stays in the cache."""
+    side = 512 if device == "cpu" else 4096
+    matrix = -samples(side, side, device).abs()
+    result = torch.empty_like(matrix)
+
+    def run() -> None:
+        for _ in range(n * n // side**2):
+            torch.exp(matrix, out=result)
+
+    return run
+
+
+def in_turns(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return the median seconds of each, called in turns after one call each to warm up."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(repeats + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def memory(n: int, d: int) -> float:
+    """Return the megabytes that a sum of two samples and its gradient need above the data."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_above_data, (n, d))
+
+
+def _peak_above_data(n: int, d: int) -> float:
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    warm_x = samples(300, d, "cpu").requires_grad_()
+    log_kernel_sum(warm_x, warm_x + 1.0, backend="chunked").sum().backward()
+    x, y = (samples(n, d, "cpu", seed).requires_grad_() for seed in (0, 1))
+    before = peak()
+    log_kernel_sum(x, y, bandwidth=d**0.5, backend="chunked").sum().backward()
+    return peak() - before
+
+
+if __name__ == "__main__":
+    main()
