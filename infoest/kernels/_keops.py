@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 import torch
@@ -9,6 +11,10 @@ from pykeops.torch import LazyTensor
 from torch import Tensor
 
 from .formulas import Formula
+
+# Without one, KeOps fails much later, looking for a module that it could not compile.
+if not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
+    raise ImportError("no C++ compiler found")
 
 # Added to the log-kernel of a pair left out: its kernel is exactly zero, and nothing overflows.
 NOTHING = -1e30

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import pdist
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import gaussian_kde
 
 from infoest.kernels import resolve_bandwidth
@@ -46,6 +47,23 @@ def test_median_of_mostly_equal_rows_is_that_of_the_positive_distances():
     assert resolve_bandwidth("median", x).item() == 2.0
 
 
+@pytest.mark.parametrize("n", [2, 6, 40, 500])
+def test_knn_is_the_mean_distance_to_the_seventh_other_row(n):
+    x, y = samples(n, 3), 1e6 + samples(n, 3, seed=1)
+    for data in ([x], [x, y]):
+        every = np.sort(squareform(pdist(torch.cat(data).numpy())), axis=1)
+        expected = every[:, min(7, len(every) - 1)].mean()
+        assert resolve_bandwidth("knn", *data).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_knn_of_many_rows_is_close_and_repeats():
+    x = samples(3 * MEDIAN_ROWS, 2)
+    every = resolve_bandwidth("knn", x)
+    assert every == resolve_bandwidth("knn", x)
+    expected = cKDTree(x.numpy()).query(x.numpy(), k=8)[0][:, -1].mean()
+    assert every.item() == pytest.approx(expected, rel=0.03)
+
+
 @pytest.mark.parametrize(
     "bandwidth", [0.5, 2, np.float32(0.5), [0.5, 2.0], (0.5, 1), np.array([0.5, 2.0])]
 )
@@ -65,7 +83,7 @@ def test_refuses_wrong_shapes_types_and_names():
     x = samples(5, 2)
     with pytest.raises(ValueError, match=r"one number per column, shape \(2,\), got shape \(3,\)"):
         resolve_bandwidth([1.0, 2.0, 3.0], x)
-    with pytest.raises(ValueError, match=r"one of \['median', 'silverman'\], got 'scott'"):
+    with pytest.raises(ValueError, match=r"one of \['knn', 'median', 'silverman'\], got 'scott'"):
         resolve_bandwidth("scott", x)
     for bad in (None, True, 1j, ["a", "b"], [True, False]):
         with pytest.raises(TypeError, match="bandwidth must"):
@@ -76,6 +94,9 @@ def test_refuses_samples_that_do_not_vary():
     same = torch.ones(5, 2, dtype=torch.float64)
     with pytest.raises(ValueError, match="two different rows"):
         resolve_bandwidth("median", same)
+    for equal in (same, same[:1]):
+        with pytest.raises(ValueError, match="not repeated seven times"):
+            resolve_bandwidth("knn", equal)
     with pytest.raises(ValueError, match="constant column"):
         resolve_bandwidth("silverman", same)
     with pytest.raises(ValueError, match="constant column"):

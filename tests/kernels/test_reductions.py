@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from infoest.kernels import (
     _dense,
     _tiles,
     gaussian,
+    kernel_matvec,
     log_kernel_sum,
+    nearest,
     reductions,
 )
 
@@ -208,3 +212,141 @@ def test_refuses(args, options, error, message):
 
 def test_gaussian_is_half_the_squared_distance():
     assert gaussian(torch.tensor(9.0)).item() == -4.5
+
+
+def test_keops_without_a_compiler_or_the_package_says_what_to_do(monkeypatch):
+    for missing in ("infoest.kernels._keops", "pykeops"):
+        monkeypatch.delitem(sys.modules, "infoest.kernels._keops", raising=False)
+        if missing == "pykeops":
+            monkeypatch.setitem(sys.modules, "pykeops.torch", None)
+        else:
+            pytest.importorskip("pykeops")
+            monkeypatch.setenv("PATH", "")
+            monkeypatch.delenv("CXX", raising=False)
+        with pytest.raises(ModuleNotFoundError, match=r"backend='keops' needs pykeops and a C\+\+"):
+            log_kernel_sum(X, X, backend="keops")
+
+
+def test_too_many_pairs_for_dense_are_refused(monkeypatch):
+    monkeypatch.setattr(reductions, "MOST_DENSE_PAIRS", 15)
+    with pytest.raises(
+        ValueError, match=r"backend must not be 'dense' above 15 pairs, got 16\. Take"
+    ):
+        log_kernel_sum(X, X, backend="dense")
+    assert log_kernel_sum(X, X, backend="chunked").shape == (4,)
+
+
+# ----------------------------------------------------------------------------- float32 and extremes
+
+
+@pytest.mark.parametrize("d", [2, 20])
+@pytest.mark.parametrize("bandwidth", [3.0, 1.0, 0.5, 0.2, 0.05, 1e-3])
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_float32_agrees_with_float64(monkeypatch, d, bandwidth, exclude_self):
+    """To 1e-5 relative in the log domain, at scale 1 and for clusters far apart."""
+    monkeypatch.undo()  # tiles of the usual size
+    x = samples(700, d).float()
+    clusters = 0.01 * x + 10.0 * (torch.arange(700) % 2)[:, None]
+    for data in (x, clusters):
+        exact = log_kernel_sum(
+            data.double(),
+            data.double(),
+            bandwidth=bandwidth,
+            exclude_self=exclude_self,
+            backend="dense",
+        )
+        for other in (data, data.clone()):
+            found = log_kernel_sum(
+                data, other, bandwidth=bandwidth, exclude_self=exclude_self, backend="chunked"
+            )
+            assert found.dtype == torch.float32
+            error = (found.double() - exact).abs() / exact.abs().clamp(min=1.0)
+            assert error.max() < 1e-5
+
+
+def test_float32_gradients_agree_with_float64():
+    x, y = samples(40, 3), samples(50, 3, seed=1)
+    for own in (False, True):
+        gradients = []
+        for dtype, backend in ((torch.float64, "dense"), (torch.float32, "chunked")):
+            leaf = x.to(dtype).requires_grad_()
+            sums = log_kernel_sum(leaf, leaf if own else y.to(dtype), backend=backend)
+            gradients.append(torch.autograd.grad(sums.sum(), leaf)[0].double())
+        torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_chunked_equals_dense_however_far_apart_the_points_are(exclude_self):
+    x = samples(30, 2) * torch.logspace(-8, 4, 30, dtype=torch.float64)[:, None]
+    for scale in (1e-6, 1e-3, 1.0, 1e3, 1e6):
+        dense, chunked = (
+            log_kernel_sum(x, x, bandwidth=scale, exclude_self=exclude_self, backend=backend)
+            for backend in ("dense", "chunked")
+        )
+        torch.testing.assert_close(chunked, dense, rtol=1e-9, atol=1e-9)
+
+
+def test_log_weights_of_any_size_and_of_zero():
+    x, y = samples(6, 2), samples(7, 2, seed=1)
+    logs = torch.tensor([-1e4, 3e3, -torch.inf, 2999.0, 0.0, -1.0, 3000.5], dtype=torch.float64)
+    squares = ((x[:, None] - y[None]) ** 2).sum(-1)
+    expected = torch.logsumexp(-0.5 * squares + logs, dim=1)
+    for backend in ("dense", "chunked"):
+        for dtype in (torch.float64, torch.float32):
+            found = log_kernel_sum(x.to(dtype), y.to(dtype), log_weights=logs, backend=backend)
+            torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0.0)
+    nothing = torch.full((7,), -torch.inf, dtype=torch.float64)
+    for backend in ("dense", "chunked"):
+        assert (log_kernel_sum(x, y, log_weights=nothing, backend=backend) == -torch.inf).all()
+
+
+def test_nearest_among_duplicates_and_far_clusters_is_exact():
+    x = samples(600, 2).round() + 1e6 * (torch.arange(600) % 3)[:, None]
+    for exclude_self in (False, True):
+        dense, chunked = (
+            nearest(x, x, 5, exclude_self=exclude_self, backend=backend)[0]
+            for backend in ("dense", "chunked")
+        )
+        torch.testing.assert_close(chunked, dense, rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "max"])
+def test_nearest_points_of_one_value(metric):
+    x = torch.full((500, 3), 2.5)
+    distances, indices = nearest(x, x, 4, metric=metric, exclude_self=True, backend="chunked")
+    assert torch.equal(distances, torch.zeros(500, 4))
+    assert (indices != torch.arange(500)[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nearest(X, X, 5), ValueError, r"k must be in \[1, 4\], got 5\. There are 4"),
+        (lambda: nearest(X, X, 4, exclude_self=True), ValueError, r"k must be in \[1, 3\], got 4"),
+        (lambda: nearest(X, X, 1.0), TypeError, "k must be .* an integer, got 1.0"),
+        (lambda: nearest(X, X, 1, metric="l1"), ValueError, r"\['euclidean', 'max'\], got 'l1'"),
+        (lambda: nearest(X, X / 0.0, 1), ValueError, "y must be finite"),
+        (lambda: kernel_matvec(X, X, X[:3]), ValueError, r"v must have shape \(4,\) or \(4, p\)"),
+        (lambda: kernel_matvec(X, X, [1.0] * 4), TypeError, "v must be .* tensor, got list"),
+        (lambda: kernel_matvec(X, X, X / 0.0), ValueError, "v must be finite, got NaN"),
+        (lambda: kernel_matvec(X, X, X, bandwidth=-1.0), ValueError, "bandwidth must be"),
+        (
+            lambda: log_kernel_sum(X, X, weights=torch.ones(4), log_weights=torch.ones(4)),
+            ValueError,
+            "weights must be None with log_weights, got both",
+        ),
+        (
+            lambda: log_kernel_sum(X, X, log_weights=torch.ones(4) / 0.0),
+            ValueError,
+            "log_weights must be below infinity",
+        ),
+        (
+            lambda: log_kernel_sum(X, X, log_weights=torch.ones(3)),
+            ValueError,
+            r"log_weights must be a tensor of shape \(4,\), got shape \(3,\)",
+        ),
+    ],
+)
+def test_refuses_what_does_not_fit(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
