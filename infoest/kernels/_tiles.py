@@ -21,9 +21,11 @@ LARGEST_NORMS = {torch.float32: 100.0, torch.float64: 1e6}
 SAFE_SUM = {torch.float32: 1e-25, torch.float64: 1e-280}
 # exp of this is far from overflow, even times a gradient.
 SAFE_EXPONENT = {torch.float32: 60.0, torch.float64: 600.0}
-# Rows and columns of a tile, the first a multiple of the second: 1 MB of float32, half of it for
+# Rows and columns of a tile, the first a multiple of the second: 2 MB of float32, half of them for
 # each of two cores, on a CPU; a GPU wants enough pairs for all its cores.
-TILE = {"cpu": (512, 512), "cuda": (4096, 4096)}
+TILE = {"cpu": (1024, 512), "cuda": (4096, 4096)}
+# Slices of rows of a tile that are multiplied by themselves.
+SLICES = 8
 
 # The same sum as a function of differentiable parts, for second derivatives.
 Again = Callable[..., Tensor]
@@ -169,7 +171,7 @@ def _plain_sums(x: Tensor, y: Tensor | None, weights: Tensor | None, exclude_sel
     for rows, columns, tile in _kernel_tiles(left, right, exclude_self, half=y is None):
         sums[rows] += tile.sum(dim=1) if weights is None else tile @ weights[columns]
         if y is None and _mirrored(rows, columns):
-            sums[columns] += tile.sum(dim=0) if weights is None else tile.mT @ weights[rows]
+            sums[columns] += _sums_over_rows(tile, None if weights is None else weights[rows])
     return sums
 
 
@@ -304,7 +306,10 @@ class _Rows:
         self.sums = vectors.new_zeros((n, vectors.shape[1]), dtype=torch.float64)
 
     def add(self, rows: slice, columns: slice, tile: Tensor) -> None:
-        self.sums[rows] += tile @ self.vectors[columns]
+        vectors = self.vectors[columns]
+        products = tile.new_empty(len(tile), vectors.shape[1])
+        multiply(tile, vectors, products)
+        self.sums[rows] += products
 
     def total(self) -> Tensor:
         """Return the sums, shape (n, p)."""
@@ -312,14 +317,17 @@ class _Rows:
 
 
 class _Columns:
-    """Sums over rows of tile entries times vectors, in float64; transposed products are slower."""
+    """Sums over rows of tile entries times vectors, in float64."""
 
     def __init__(self, vectors: Tensor, m: int) -> None:
         self.vectors = vectors.mT.contiguous()
         self.sums = vectors.new_zeros((vectors.shape[1], m), dtype=torch.float64)
 
     def add(self, rows: slice, columns: slice, tile: Tensor) -> None:
-        self.sums[:, columns] += self.vectors[:, rows] @ tile
+        n_slices = _slices(tile)
+        vectors = self.vectors[:, rows].unflatten(1, (n_slices, -1)).transpose(0, 1)
+        products = torch.bmm(vectors, tile.unflatten(0, (n_slices, -1)))
+        self.sums[:, columns] += products.sum(dim=0)
 
     def total(self) -> Tensor:
         """Return the sums, shape (m, p)."""
@@ -372,8 +380,34 @@ def _tiles(left: Tensor, right: Tensor, *, half: bool) -> Iterator[tuple[slice, 
             columns = slice(start, min(start + n_columns, len(right)))
             shape = rows.stop - rows.start, columns.stop - columns.start
             tile = memory[: shape[0] * shape[1]].view(shape)
-            torch.mm(left[rows], transposed[:, columns], out=tile)
+            multiply(left[rows], transposed[:, columns], tile)
             yield rows, columns, tile
+
+
+def multiply(left: Tensor, right: Tensor, product: Tensor) -> None:
+    """Write left @ right by slices of rows: cores find what they wrote in their own cache.
+
+    A plain product of a tile takes twice as long, since it cuts the tile along other lines than
+    the functions that read and write it before and after.
+    """
+    n_slices = _slices(left)
+    torch.bmm(
+        left.unflatten(0, (n_slices, -1)),
+        right.expand(n_slices, -1, -1),
+        out=product.unflatten(0, (n_slices, -1)),
+    )
+
+
+def _sums_over_rows(tile: Tensor, weights: Tensor | None) -> Tensor:
+    """Return (weighted) column sums, by slices of rows as `multiply` does."""
+    sliced = tile.unflatten(0, (_slices(tile), -1))
+    if weights is None:
+        return sliced.sum(dim=1).sum(dim=0)
+    return torch.bmm(weights.view(len(sliced), 1, -1), sliced).sum(dim=0).squeeze(0)
+
+
+def _slices(tile: Tensor) -> int:
+    return SLICES if len(tile) % SLICES == 0 else 1
 
 
 def _mirrored(rows: slice, columns: slice) -> bool:
