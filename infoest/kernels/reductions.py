@@ -18,9 +18,10 @@ from .formulas import Formula, InnerProduct, cosine, gaussian, linear
 BACKENDS = ("auto", "dense", "chunked", "keops")
 METRICS = ("euclidean", "max")
 INNER_PRODUCTS: tuple[InnerProduct, ...] = (linear, cosine)
-# Pairs up to which "auto" takes "dense" on a CPU, and from which it takes "keops" on CUDA.
+# Pairs up to which "auto" takes "dense" (`benchmarks/kernels.py`). Tiles are faster than the matrix
+# by 2 at n = 1000 and 30 at n = 10000; blocks of rows, for other kernels, save memory only.
+TILE_PAIRS = 2**16
 DENSE_PAIRS = 2**24
-KEOPS_PAIRS = 2**24
 # The largest matrix of pairs that "dense" builds: 8 GB of float64.
 MOST_DENSE_PAIRS = 2**30
 # Squares of larger numbers overflow.
@@ -57,8 +58,8 @@ def log_kernel_sum(
         log_weights: The logs of the weights instead, any numbers, shape (m,); -inf is weight 0.
         backend: ``"dense"`` holds the (n, m) matrix; ``"chunked"`` a tile or a block of rows at a
             time, in the backward pass, too; ``"keops"`` none of it, but compiles for seconds at
-            its first use. ``"auto"`` takes on a CPU ``"dense"`` up to 2**24 pairs and
-            ``"chunked"`` beyond, and on CUDA ``"keops"`` beyond.
+            its first use. ``"auto"`` takes ``"dense"`` up to 2**24 pairs (Gaussian on a CPU:
+            2**16), and beyond ``"chunked"`` on a CPU and ``"keops"`` on CUDA.
 
     Returns:
         Shape (n,), in the wider dtype of x and y but at least float32. Differentiable, also
@@ -88,7 +89,7 @@ def log_kernel_sum(
         weights = _checked_weights(weights, y, exclude_self)
     if log_weights is not None:
         log_weights = _checked_log_weights(log_weights, y)
-    backend = _chosen(backend, x, y)
+    backend = _chosen(backend, x, y, tiled=formula is gaussian)
     single = formula is gaussian and (log_weights is None or _small(log_weights))
     left, right = _scaled(x, y, bandwidth, backend, single=single)
     sums: Tensor = _module(backend).logsumexp(
@@ -153,7 +154,7 @@ def kernel_matvec(
         check_option("backend", backend, ("auto",), "linear and cosine kernels need no pairs.")
         product = _inner_product(x, y, columns, formula, bandwidth, exclude_self)
     else:
-        backend = _chosen(backend, x, y)
+        backend = _chosen(backend, x, y, tiled=formula is gaussian)
         single = formula is gaussian and dtype == torch.float32
         left, right = _scaled(x, y, bandwidth, backend, single=single)
         product = _module(backend).matvec(
@@ -208,7 +209,7 @@ def nearest(
     if exclude_self:
         _check_pairs_off_diagonal(x, y)
     check_int("k", k, low=1, high=len(y) - exclude_self, remedy=f"There are {len(y)} points.")
-    backend = _chosen(backend, x, y)
+    backend = _chosen(backend, x, y, tiled=metric == "euclidean")
     left, right = _scaled(x, y, 1.0, backend, single=False)
     with torch.no_grad():
         indices = _module(backend).nearest(
@@ -219,13 +220,14 @@ def nearest(
     return distances.to(result_dtype(x, y)), indices
 
 
-def _chosen(backend: str, x: Tensor, y: Tensor) -> str:
+def _chosen(backend: str, x: Tensor, y: Tensor, *, tiled: bool) -> str:
     """Return the backend that ``"auto"`` stands for, and refuse what does not fit in memory."""
     pairs = len(x) * len(y)
-    if backend == "auto" and x.device.type == "cuda":
-        return "keops" if pairs > KEOPS_PAIRS else "dense"
     if backend == "auto":
-        return "dense" if pairs <= DENSE_PAIRS else "chunked"
+        on_cpu = x.device.type == "cpu"
+        if pairs <= (TILE_PAIRS if tiled and on_cpu else DENSE_PAIRS):
+            return "dense"
+        return "chunked" if on_cpu else "keops"
     if backend == "dense" and pairs > MOST_DENSE_PAIRS:
         raise ValueError(
             f"backend must not be 'dense' above {MOST_DENSE_PAIRS:.2g} pairs, got {pairs:.2g}. "

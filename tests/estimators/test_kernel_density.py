@@ -239,7 +239,7 @@ def test_repeats_itself_and_does_not_mind_the_container(estimator):
 def test_blocks_and_the_whole_matrix_agree_and_drift_rows_are_limited(monkeypatch):
     x, y = normal(300, rho=0.5)
     e = KDE().estimate(x, y)
-    monkeypatch.setattr(reductions, "DENSE_PAIRS", 1000)
+    monkeypatch.setattr(reductions, "TILE_PAIRS", 1000)
     monkeypatch.setattr(_chunked, "BLOCK_PAIRS", 5000)
     chunked = KDE().estimate(x, y)
     assert chunked.value == pytest.approx(e.value, rel=1e-12)

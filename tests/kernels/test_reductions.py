@@ -10,6 +10,7 @@ from infoest.kernels import (
     _tiles,
     gaussian,
     kernel_matvec,
+    laplace,
     log_kernel_sum,
     nearest,
     reductions,
@@ -137,7 +138,7 @@ def test_low_precision_comes_back_in_float32_but_is_summed_in_float64():
         np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
-def test_auto_changes_to_blocks_above_the_stated_number_of_pairs(monkeypatch):
+def test_auto_changes_backend_above_the_stated_numbers_of_pairs(monkeypatch):
     called = []
     for name, module in (("dense", _dense), ("chunked", _chunked)):
         original = module.logsumexp
@@ -148,13 +149,20 @@ def test_auto_changes_to_blocks_above_the_stated_number_of_pairs(monkeypatch):
 
         monkeypatch.setattr(module, "logsumexp", spy)
     x = samples(10, 1)
-    monkeypatch.setattr(reductions, "DENSE_PAIRS", 100)
+    monkeypatch.setattr(reductions, "TILE_PAIRS", 99)
+    for pairs, formula, expected in (
+        (100, gaussian, "chunked"),
+        (100, laplace, "dense"),
+        (99, laplace, "chunked"),
+    ):
+        called.clear()
+        monkeypatch.setattr(reductions, "DENSE_PAIRS", pairs)
+        log_kernel_sum(x, x, formula=formula)
+        assert called[0] == expected
+    monkeypatch.setattr(reductions, "TILE_PAIRS", 100)
+    called.clear()
     log_kernel_sum(x, x)
     assert called == ["dense"]
-    called.clear()
-    monkeypatch.setattr(reductions, "DENSE_PAIRS", 99)
-    log_kernel_sum(x, x)
-    assert called[0] == "chunked"
 
 
 def test_data_and_global_state_are_left_alone():
