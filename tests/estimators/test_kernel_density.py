@@ -237,7 +237,7 @@ def test_repeats_itself_and_does_not_mind_the_container(estimator):
 
 
 def test_blocks_and_the_whole_matrix_agree_and_drift_rows_are_limited(monkeypatch):
-    x, y = normal(300, rho=0.5)
+    x, y = normal(250, rho=0.5)
     e = KDE().estimate(x, y)
     monkeypatch.setattr(reductions, "TILE_PAIRS", 1000)
     monkeypatch.setattr(_chunked, "BLOCK_PAIRS", 5000)
