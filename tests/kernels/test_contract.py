@@ -252,3 +252,29 @@ def test_keops_products_and_neighbors_equal_dense_ones() -> None:
     )
     torch.testing.assert_close(keops[0], dense[0], rtol=1e-12, atol=0.0)
     assert torch.equal(keops[1], dense[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("backend", ["dense", "chunked", "keops", "auto"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cuda_equals_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, backend: str, dtype: torch.dtype
+) -> None:
+    monkeypatch.undo()  # tiles of the usual size
+    if backend == "keops":
+        pytest.importorskip("infoest.kernels._keops", exc_type=ImportError)
+    tolerance = (
+        {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-9}
+    )
+    results = []
+    for device, name in (("cpu", "dense"), ("cuda", backend)):
+        x = samples(5000, 2).to(device, dtype).requires_grad_()
+        sums = log_kernel_sum(x, x, exclude_self=True, backend=name)
+        (gradient,) = torch.autograd.grad(sums.sum(), x)
+        product = kernel_matvec(x.detach(), x.detach(), x.detach(), backend=name)
+        distances, _ = nearest(x.detach(), x.detach(), 5, exclude_self=True, backend=name)
+        results.append([part.detach().cpu() for part in (sums, gradient, product, distances)])
+    for cpu, cuda in zip(*results, strict=True):
+        assert cuda.dtype == dtype
+        torch.testing.assert_close(cuda, cpu, **tolerance)
