@@ -2,12 +2,17 @@ from . import benchmarking as benchmarking
 from . import datasets as datasets
 from . import functional as functional
 from . import kernels as kernels
+from .estimators import HSIC as HSIC
 from .estimators import KDE as KDE
 from .estimators import KSG as KSG
 from .estimators import METHODS as METHODS
+from .estimators import MMD as MMD
 from .estimators import Auto as Auto
 from .estimators import Binned as Binned
 from .estimators import CauchySchwarz as CauchySchwarz
+from .estimators import CauchySchwarzQMI as CauchySchwarzQMI
+from .estimators import DiffusionSpectralEntropy as DiffusionSpectralEntropy
+from .estimators import DiffusionSpectralMI as DiffusionSpectralMI
 from .estimators import Discrete as Discrete
 from .estimators import DiscreteEntropy as DiscreteEntropy
 from .estimators import FromEntropies as FromEntropies
@@ -16,7 +21,10 @@ from .estimators import GaussianCopula as GaussianCopula
 from .estimators import KDEEntropy as KDEEntropy
 from .estimators import KNNDivergence as KNNDivergence
 from .estimators import KozachenkoLeonenko as KozachenkoLeonenko
+from .estimators import MatrixRenyi as MatrixRenyi
+from .estimators import MatrixRenyiEntropy as MatrixRenyiEntropy
 from .estimators import MixedKSG as MixedKSG
+from .estimators import VonNeumannEntropy as VonNeumannEntropy
 from .estimators import dual_total_correlation as dual_total_correlation
 from .estimators import interaction_information as interaction_information
 from .estimators import o_information as o_information
@@ -33,13 +41,18 @@ from .result import Estimate as Estimate
 __version__: str
 
 __all__ = [
+    "HSIC",
     "KDE",
     "KSG",
     "METHODS",
+    "MMD",
     "Auto",
     "Binned",
     "CauchySchwarz",
+    "CauchySchwarzQMI",
     "Caution",
+    "DiffusionSpectralEntropy",
+    "DiffusionSpectralMI",
     "Discrete",
     "DiscreteEntropy",
     "Estimate",
@@ -50,7 +63,10 @@ __all__ = [
     "KDEEntropy",
     "KNNDivergence",
     "KozachenkoLeonenko",
+    "MatrixRenyi",
+    "MatrixRenyiEntropy",
     "MixedKSG",
+    "VonNeumannEntropy",
     "benchmarking",
     "datasets",
     "divergence",

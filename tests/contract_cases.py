@@ -67,9 +67,25 @@ CASES = {
     "binned": Case(0.2, {"bins": 12}, sides=2, constant=True, interval=False),
     "kde": Case(0.12, sides=1),
     "from_entropies": Case(0.1, sides=2, conditional=True, interval=False),
+    "cauchy_schwarz_qmi": Case(None, sides=2, constant=True, interval=False, scaling="common"),
+    "hsic": Case(None, sides=2, constant=True, interval=False, unit="", scaling="common"),
+    "matrix_renyi": Case(None, sides=2, constant=True, interval=False, scaling="common"),
+    "diffusion_spectral_mi": Case(
+        None,
+        sides=2,
+        constant=True,
+        interval=False,
+        scaling="common",
+        rule={"bandwidth": "median"},
+    ),
     "kozachenko_leonenko": Case(0.06, neighbors=True),
     "kde_entropy": Case(0.06),
     "discrete_entropy": Case(0.02, labels=True, sides=1, constant=True),
+    "diffusion_spectral_entropy": Case(
+        None, constant=True, interval=False, scaling="common", rule={"bandwidth": "median"}
+    ),
+    "von_neumann_entropy": Case(None, constant=True, interval=False, scaling="common"),
+    "matrix_renyi_entropy": Case(None, constant=True, interval=False, scaling="common"),
     # E k = h / sqrt(h^2 + 2) exp(-shift^2 / (2 (h^2 + 2))) for two normal laws shift apart.
     "cauchy_schwarz": Case(
         0.035,
@@ -79,6 +95,7 @@ CASES = {
         scaling="common",
         rule={"bandwidth": "median"},
     ),
+    "mmd": Case(None, interval=False, unit="", scaling="common"),
     "knn_divergence": Case(
         0.1,
         interval=False,

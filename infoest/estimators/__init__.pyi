@@ -10,6 +10,9 @@ from .counting import DiscreteEntropy as DiscreteEntropy
 from .entropies import FromEntropies as FromEntropies
 from .kernel_density import KDE as KDE
 from .kernel_density import KDEEntropy as KDEEntropy
+from .kernel_dependence import HSIC as HSIC
+from .kernel_dependence import CauchySchwarzQMI as CauchySchwarzQMI
+from .kernel_divergence import MMD as MMD
 from .kernel_divergence import CauchySchwarz as CauchySchwarz
 from .multivariate import dual_total_correlation as dual_total_correlation
 from .multivariate import interaction_information as interaction_information
@@ -21,15 +24,25 @@ from .neighbor_entropy import KNNDivergence as KNNDivergence
 from .neighbor_entropy import KozachenkoLeonenko as KozachenkoLeonenko
 from .normal import Gaussian as Gaussian
 from .normal import GaussianCopula as GaussianCopula
+from .spectral_entropies import DiffusionSpectralEntropy as DiffusionSpectralEntropy
+from .spectral_entropies import MatrixRenyiEntropy as MatrixRenyiEntropy
+from .spectral_entropies import VonNeumannEntropy as VonNeumannEntropy
+from .spectral_information import DiffusionSpectralMI as DiffusionSpectralMI
+from .spectral_information import MatrixRenyi as MatrixRenyi
 from .time_series import transfer_entropy as transfer_entropy
 
 __all__ = [
+    "HSIC",
     "KDE",
     "KSG",
     "METHODS",
+    "MMD",
     "Auto",
     "Binned",
     "CauchySchwarz",
+    "CauchySchwarzQMI",
+    "DiffusionSpectralEntropy",
+    "DiffusionSpectralMI",
     "Discrete",
     "DiscreteEntropy",
     "DivergenceEstimator",
@@ -41,8 +54,11 @@ __all__ = [
     "KDEEntropy",
     "KNNDivergence",
     "KozachenkoLeonenko",
+    "MatrixRenyi",
+    "MatrixRenyiEntropy",
     "MixedKSG",
     "MutualInformationEstimator",
+    "VonNeumannEntropy",
     "dual_total_correlation",
     "interaction_information",
     "o_information",

@@ -56,13 +56,72 @@ _ENTRIES = {
     "from_entropies": Entry(
         "entropies", "FromEntropies", _MI, "H(X) + H(Y) - H(X, Y) by any entropy estimator"
     ),
+    "cauchy_schwarz_qmi": Entry(
+        "kernel_dependence",
+        "CauchySchwarzQMI",
+        _MI,
+        "Cauchy-Schwarz information of kernel densities",
+        quantity="cauchy_schwarz_qmi",
+    ),
+    "hsic": Entry(
+        "kernel_dependence",
+        "HSIC",
+        _MI,
+        "Hilbert-Schmidt independence criterion",
+        quantity="hsic",
+    ),
+    "matrix_renyi": Entry(
+        "spectral_information",
+        "MatrixRenyi",
+        _MI,
+        "Entropies of kernel matrices",
+        False,
+        quantity="matrix_renyi_mi",
+    ),
+    "diffusion_spectral_mi": Entry(
+        "spectral_information",
+        "DiffusionSpectralMI",
+        _MI,
+        "Diffusion spectral entropy of all rows and within classes",
+        quantity="diffusion_spectral_mi",
+    ),
     "kozachenko_leonenko": Entry(
         "neighbor_entropy", "KozachenkoLeonenko", _H, "k nearest neighbors, plain or weighted"
     ),
     "kde_entropy": Entry("kernel_density", "KDEEntropy", _H, "Leave-one-out kernel density"),
     "discrete_entropy": Entry("counting", "DiscreteEntropy", _H, "Counts, six bias corrections"),
+    "diffusion_spectral_entropy": Entry(
+        "spectral_entropies",
+        "DiffusionSpectralEntropy",
+        _H,
+        "Spectrum of a random walk on the samples",
+        False,
+        quantity="diffusion_spectral_entropy",
+    ),
+    "von_neumann_entropy": Entry(
+        "spectral_entropies",
+        "VonNeumannEntropy",
+        _H,
+        "Spectrum of the covariance",
+        quantity="von_neumann_entropy",
+    ),
+    "matrix_renyi_entropy": Entry(
+        "spectral_entropies",
+        "MatrixRenyiEntropy",
+        _H,
+        "Spectrum of a kernel matrix",
+        False,
+        quantity="matrix_renyi_entropy",
+    ),
     "cauchy_schwarz": Entry(
         "kernel_divergence", "CauchySchwarz", _D, "Cauchy-Schwarz divergence of kernel densities"
+    ),
+    "mmd": Entry(
+        "kernel_divergence",
+        "MMD",
+        _D,
+        "Squared maximum mean discrepancy",
+        quantity="squared_maximum_mean_discrepancy",
     ),
     "knn_divergence": Entry(
         "neighbor_entropy", "KNNDivergence", _D, "Kullback-Leibler divergence by nearest neighbors"
@@ -79,7 +138,7 @@ class Methods(Mapping[str, type]):
         >>> METHODS.entry("ksg").kind
         'mutual_information'
         >>> METHODS.names("divergence")
-        ['cauchy_schwarz', 'knn_divergence']
+        ['cauchy_schwarz', 'mmd', 'knn_divergence']
     """
 
     def __getitem__(self, name: str) -> type[Any]:

@@ -11,7 +11,7 @@ import torch
 
 from infoest._cautions import Caution
 from infoest._validation import Array, Codes, is_labels, standardized
-from infoest.functional.control_variate import SURROGATES, Control, Surrogate
+from infoest.functional.control_variate import SURROGATES, Control, Surrogate, control_from
 from infoest.functional.kde import kde_log_density
 from infoest.functional.surrogates import ClassSurrogate, CopulaSurrogate
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
@@ -311,12 +311,14 @@ def _control(
         drawn = surrogate.draw(rng)
         errors.append(float(local_of(drawn, 1.0)[0].mean()) - truth)
         drifts.append(float(_drift(local_of, drawn, rows).mean()))
-    bias, drift = float(np.mean(errors)), float(data.mean() - np.mean(drifts))
-    error = LOCAL_SPREAD * data.std() * np.sqrt((1.0 + 1.0 / SURROGATES) / len(data))
-    variance = max(std_error**2, surrogate.variance) + std_error**2 / SURROGATES
-    variance += (0.25 * bias) ** 2 + (drift**2 if abs(drift) > 2.5 * error else 0.0)
-    explained = bool(abs(drift) <= 3.0 * error)
-    return Control(std_error, bias, float(np.sqrt(variance)), drift, explained)
+    return control_from(
+        errors,
+        data,
+        drifts,
+        std_error=std_error,
+        variance=surrogate.variance,
+        extrapolation=1.0,
+    )
 
 
 def _drift(local_of: LocalValues, parts: tuple[Array, ...], rows: Array) -> Array:

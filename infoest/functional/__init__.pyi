@@ -1,7 +1,43 @@
+from .dependence import cauchy_schwarz_qmi as cauchy_schwarz_qmi
+from .dependence import hsic as hsic
 from .discrete import discrete_entropy as discrete_entropy
 from .divergences import cauchy_schwarz as cauchy_schwarz
+from .divergences import conditional_cauchy_schwarz as conditional_cauchy_schwarz
+from .divergences import mmd as mmd
+from .mixture_bounds import kde_entropy_bounds as kde_entropy_bounds
+from .mixture_bounds import mixture_information_bounds as mixture_information_bounds
 from .neighbor_information import knn_divergence as knn_divergence
 from .neighbor_information import kozachenko_leonenko as kozachenko_leonenko
 from .neighbor_information import ksg as ksg
+from .partitions import partition_entropy as partition_entropy
+from .partitions import run_entropy as run_entropy
+from .renyi import matrix_renyi_entropy as matrix_renyi_entropy
+from .renyi import matrix_renyi_mi as matrix_renyi_mi
+from .sequences import temporal_infonce as temporal_infonce
+from .soft_partitions import soft_range_partition_entropy as soft_range_partition_entropy
+from .spectral import diffusion_spectral_entropy as diffusion_spectral_entropy
+from .spectral import gram_entropy as gram_entropy
+from .spectral import von_neumann_entropy as von_neumann_entropy
 
-__all__ = ["cauchy_schwarz", "discrete_entropy", "knn_divergence", "kozachenko_leonenko", "ksg"]
+__all__ = [
+    "cauchy_schwarz",
+    "cauchy_schwarz_qmi",
+    "conditional_cauchy_schwarz",
+    "diffusion_spectral_entropy",
+    "discrete_entropy",
+    "gram_entropy",
+    "hsic",
+    "kde_entropy_bounds",
+    "knn_divergence",
+    "kozachenko_leonenko",
+    "ksg",
+    "matrix_renyi_entropy",
+    "matrix_renyi_mi",
+    "mixture_information_bounds",
+    "mmd",
+    "partition_entropy",
+    "run_entropy",
+    "soft_range_partition_entropy",
+    "temporal_infonce",
+    "von_neumann_entropy",
+]

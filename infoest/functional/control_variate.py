@@ -122,10 +122,8 @@ def control(
 ) -> Control:
     """Measure bias and drift of an estimate on surrogates.
 
-    With v the value and S the surrogates of known information G: b = mean(v_S) - G, and the
-    corrected value v - b has the variance max(se^2, Var G) + se^2 / R + (b / 4)^2 + E^2. The drift
-    D = (v_k - v_4k) - mean(S_k - S_4k) shows bias that the surrogates do not share; beyond 2.5 of
-    its standard errors it enters as E = |D| / (4^(1/d) - 1).
+    `control_from` with the drifts D = (v_k - v_4k) - mean(S_k - S_4k), v the value and S the
+    surrogates: a bias that grows as k^(1/d) changes by 4^(1/d) - 1 times itself.
 
     Args:
         parts: The data, each (n, d).
@@ -153,18 +151,50 @@ def control(
             errors.append(float(own.mean()) - surrogate.truth)
             if far is not None:
                 differences.append(_drift(drawn, own, k, far, values, rows))
+    return control_from(
+        errors,
+        differences[0] if differences else None,
+        [float(part.mean()) for part in differences[1:]],
+        std_error=std_error,
+        variance=surrogate.variance,
+        extrapolation=1.0 / (4.0 ** (1.0 / dimension) - 1.0),
+    )
+
+
+def control_from(
+    errors: Sequence[float],
+    data: Array | None,
+    controls: Sequence[float],
+    *,
+    std_error: float,
+    variance: float,
+    extrapolation: float,
+) -> Control:
+    """Return what the errors on surrogates and the drifts tell about a value v.
+
+    With b the mean error, the corrected value v - b has the variance max(se^2, Var G) + se^2 / R
+    + (b / 4)^2 + E^2. A drift D of the data beyond that of the R surrogates shows bias that they
+    do not share; beyond 2.5 of its standard errors it enters as E = extrapolation * |D|.
+
+    Args:
+        errors: Value less truth G of each surrogate.
+        data: Drifts of the local values of the data, shape (rows,); None where unknown.
+        controls: Mean drift of each surrogate.
+        std_error: Standard error se of the value.
+        variance: Variance of G over data sets.
+        extrapolation: Bias that a drift of one stands for.
+    """
     bias = float(np.mean(errors))
     drift, explained, unexplained = 0.0, True, 0.0
-    if differences:
-        data, *controls = differences
-        drift = float(data.mean() - np.mean([part.mean() for part in controls]))
+    if data is not None:
+        drift = float(data.mean() - np.mean(controls))
         error = LOCAL_SPREAD * data.std() / np.sqrt(len(data)) * np.sqrt(1.0 + 1.0 / SURROGATES)
         explained = bool(abs(drift) <= 3.0 * error)
         if abs(drift) > 2.5 * error:
-            unexplained = abs(drift) / (4.0 ** (1.0 / dimension) - 1.0)
-    variance = max(std_error**2, surrogate.variance) + std_error**2 / SURROGATES
-    variance += (0.25 * bias) ** 2 + unexplained**2
-    return Control(std_error, bias, float(np.sqrt(variance)), drift, explained)
+            unexplained = extrapolation * abs(drift)
+    spread = max(std_error**2, variance) + std_error**2 / SURROGATES
+    spread += (0.25 * bias) ** 2 + unexplained**2
+    return Control(std_error, bias, float(np.sqrt(spread)), drift, explained)
 
 
 def _drift(

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from infoest import CauchySchwarz
+from infoest import MMD, CauchySchwarz
+from infoest.estimators import kernel_divergence
 from infoest.estimators.base import Ask
-from infoest.functional import cauchy_schwarz
+from infoest.functional import cauchy_schwarz, mmd
 
 
 def samples(n, d, seed=0, shift=0.0):
@@ -127,3 +128,43 @@ def test_p_value_of_samples_too_far_apart_for_the_kernel():
     e = CauchySchwarz(bandwidth=0.1).estimate(x, x + 1e4, n_permutations=99)
     assert e.p_value == 1 / 100
     assert math.isfinite(e.value)
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_mmd_is_the_function_with_the_reported_bandwidth(unbiased):
+    x, y = samples(100, 2), samples(80, 2, seed=1, shift=1.0)
+    e = MMD(unbiased=unbiased).estimate(x, y)
+    expected = mmd(
+        torch.from_numpy(x),
+        torch.from_numpy(y),
+        bandwidth=e.info["bandwidth"],
+        unbiased=unbiased,
+    )
+    assert e.value == pytest.approx(expected.item(), rel=1e-10)
+    assert (e.quantity, e.unit) == ("squared_maximum_mean_discrepancy", "")
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_mmd_p_values_are_uniform_and_do_not_depend_on_how_they_are_computed(monkeypatch, unbiased):
+    def p_value(seed, shift=0.0):
+        x, y = samples(20, 1, seed), samples(25, 1, 500 + seed, shift)
+        # Another seed than that of the data, whose stream the permutations would repeat.
+        estimator = MMD(unbiased=unbiased, random_state=10_000 + seed)
+        return estimator.estimate(x, y, n_permutations=19).p_value
+
+    p_values = np.array([p_value(seed) for seed in range(150)])
+    for level in (0.05, 0.25, 0.5):
+        error = math.sqrt(level * (1.0 - level) / 150.0)
+        assert abs(np.mean(p_values <= level + 1e-9) - level) < 3.0 * error + 0.01
+    by_matrix = [p_value(seed, 0.4) for seed in range(5)]
+    monkeypatch.setattr(kernel_divergence, "MOST_ROWS_OF_MATRIX", 10)
+    assert [p_value(seed, 0.4) for seed in range(5)] == by_matrix
+
+
+def test_mmd_says_degenerate_kernels():
+    x, y = samples(50, 2), samples(50, 2, seed=1)
+    for unbiased in (False, True):
+        assert MMD(bandwidth=1e-9, unbiased=unbiased).estimate(x, y).has("kernel_is_identity")
+        assert MMD(bandwidth=1e9, unbiased=unbiased).estimate(x, y).has("kernel_is_constant")
+    with pytest.raises(TypeError, match="unbiased must be"):
+        MMD(unbiased=1).estimate(x, y)
