@@ -2,6 +2,7 @@ from . import benchmarking as benchmarking
 from . import datasets as datasets
 from . import functional as functional
 from . import kernels as kernels
+from . import transport as transport
 from .estimators import HSIC as HSIC
 from .estimators import KDE as KDE
 from .estimators import KSG as KSG
@@ -25,6 +26,7 @@ from .estimators import MatrixRenyi as MatrixRenyi
 from .estimators import MatrixRenyiEntropy as MatrixRenyiEntropy
 from .estimators import MixedKSG as MixedKSG
 from .estimators import VonNeumannEntropy as VonNeumannEntropy
+from .estimators import WassersteinDependency as WassersteinDependency
 from .estimators import dual_total_correlation as dual_total_correlation
 from .estimators import interaction_information as interaction_information
 from .estimators import o_information as o_information
@@ -67,6 +69,7 @@ __all__ = [
     "MatrixRenyiEntropy",
     "MixedKSG",
     "VonNeumannEntropy",
+    "WassersteinDependency",
     "benchmarking",
     "datasets",
     "divergence",
@@ -80,4 +83,5 @@ __all__ = [
     "o_information",
     "total_correlation",
     "transfer_entropy",
+    "transport",
 ]

@@ -78,6 +78,9 @@ CASES = {
         scaling="common",
         rule={"bandwidth": "median"},
     ),
+    "wasserstein_dependency": Case(
+        None, constant=True, interval=False, unit="", scaling="common", rule={"standardize": True}
+    ),
     "kozachenko_leonenko": Case(0.06, neighbors=True),
     "kde_entropy": Case(0.06),
     "discrete_entropy": Case(0.02, labels=True, sides=1, constant=True),

@@ -7,14 +7,38 @@ tests. "Must" is what a user of infoest gets instead.
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 import infoest
 from infoest import KSG, Discrete, Gaussian, GaussianCopula, KozachenkoLeonenko, MixedKSG, estimate
 from infoest.datasets import ar1_pair, correlated_normal
-from infoest.functional import kozachenko_leonenko, ksg
+from infoest.functional import (
+    cauchy_schwarz,
+    cauchy_schwarz_qmi,
+    conditional_cauchy_schwarz,
+    hsic,
+    kde_entropy_bounds,
+    kozachenko_leonenko,
+    ksg,
+    mmd,
+    temporal_infonce,
+    von_neumann_entropy,
+)
+from infoest.kernels import (
+    epanechnikov,
+    gaussian,
+    laplace,
+    log_kernel_sum,
+    resolve_bandwidth,
+    student,
+)
+from infoest.transport import FusedInfoOT, infoot
 
 # ----------------------------------------------------------------- defects read in peers' sources
 
@@ -352,3 +376,215 @@ def test_rounded_table_columns_are_no_error_and_no_information() -> None:
     assert abs(found.value) < 0.05
     table = np.round(np.abs(rng.standard_normal((178, 4))) * [1.0, 10.0, 100.0, 1.0], 2)
     assert np.isfinite(infoest.matrix(table, "ksg", n_jobs=1).values[0, 1:]).all()
+
+
+# ------------------------------------------------------------------------------ sums over kernels
+
+
+def _regression(n: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 3))
+    y = x[:, 0] + 0.5 * rng.standard_normal(n)
+    return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(0.8 * x[:, 0])
+
+
+def test_cs_ib_squared_distances_were_taken_for_distances() -> None:
+    """Ten medians of squared distances as a bandwidth: a constant kernel and a QMI of 1e-7."""
+    x, y, _ = _regression(300)
+    x = 10.0 * x
+    distances = torch.pdist(x)
+    width = resolve_bandwidth("median", x).item()
+    assert width == pytest.approx(distances.quantile(0.5).item(), rel=1e-12)
+    for scale in (1e-3, 1e3):  # a distance scales as the data, its square would not
+        assert resolve_bandwidth("median", scale * x).item() == pytest.approx(scale * width)
+    released = 10.0 * torch.pdist(torch.cat([x, x])).square().quantile(0.5).item()
+    found = infoest.CauchySchwarzQMI().estimate(x, y)
+    blunt = infoest.CauchySchwarzQMI(bandwidth_x=released).estimate(x, y)
+    assert blunt.value < 1e-5 < 0.02 < found.value
+    assert blunt.has("kernel_is_constant")
+    assert not found.has("kernel_is_constant")
+    assert infoest.CauchySchwarzQMI().estimate(x / 10.0, 1e3 * y).value == pytest.approx(
+        found.value, rel=1e-9
+    )
+
+
+def test_cs_ib_one_dimensional_targets_made_every_kernel_constant() -> None:
+    """The released loss on y of shape (n,) was the squared error over sigma^2 log 2, to 1e-12."""
+    x, y, predicted = _regression(60)
+    settings = {"bandwidth_x": 1.5, "bandwidth_y": 1.0}
+    value = conditional_cauchy_schwarz(x, y, predicted, **settings).item()
+    assert value == conditional_cauchy_schwarz(x, y[:, None], predicted[:, None], **settings).item()
+    assert value < 0.05 * ((y - predicted) ** 2).sum().item() / math.log(2)
+    for quantity in (cauchy_schwarz, mmd, cauchy_schwarz_qmi, hsic):
+        assert quantity(y, predicted) == quantity(y[:, None], predicted[:, None])
+        assert quantity(y, predicted) == quantity(y[:, None], predicted)
+
+
+def test_cs_ib_divided_by_the_sum_of_squares_in_bits() -> None:
+    """Proposition 1 divides by (sum_i K_ji)^2 in nats: .1248 and .1237 was the report's example."""
+    x, y, predicted = _regression(40)
+    kernels = [
+        torch.exp(-0.5 * (u - v).square().sum(-1))
+        for u, v in (
+            (x[:, None], x[None]),
+            (y[:, None, None], y[None, :, None]),
+            (predicted[:, None, None], predicted[None, :, None]),
+            (predicted[:, None, None], y[None, :, None]),
+        )
+    ]
+    k, true, guess, both = kernels
+
+    def divergence(weights: Tensor) -> Tensor:
+        terms = [(weights * (k * kernel).sum(dim=1)).sum().log() for kernel in (true, guess, both)]
+        return terms[0] + terms[1] - 2.0 * terms[2]
+
+    value = conditional_cauchy_schwarz(x, y, predicted, bandwidth_x=1.0, bandwidth_y=1.0).item()
+    assert value == pytest.approx(divergence(k.sum(dim=1) ** -2).item(), rel=1e-10)
+    released = divergence(1.0 / k.square().sum(dim=1)).item() / math.log(2)
+    assert abs(value / released - 1.0) > 1e-3
+
+
+def test_cs_ib_kernels_ran_in_the_default_dtype_only() -> None:
+    x, y, _ = _regression(50)
+    for dtype in (torch.float64, torch.float32, torch.float16):
+        found = cauchy_schwarz_qmi(x.to(dtype), y.to(dtype))
+        assert found.dtype == torch.promote_types(dtype, torch.float32)
+        assert found.item() == pytest.approx(cauchy_schwarz_qmi(x, y).item(), rel=1e-2)
+
+
+@pytest.mark.parametrize(("n", "biased"), [(32, 0.198), (64, 0.114), (128, 0.056), (256, 0.029)])
+def test_monai_9129_alignment_of_independent_features_depends_on_the_batch(n, biased):
+    """CKA of independent features was .198 / .114 / .056 / .029 by batch size, and read as real."""
+    values = {}
+    for unbiased in (False, True):
+        estimator = infoest.HSIC(normalized=True, unbiased=unbiased)
+        values[unbiased] = [
+            estimator.estimate(
+                *np.random.default_rng(seed).standard_normal((2, n, 8)), confidence=None
+            ).value
+            for seed in range(20)
+        ]
+    assert np.mean(values[False]) > biased
+    error = np.std(values[True]) / math.sqrt(20)
+    assert abs(np.mean(values[True])) < 3.0 * error + 1e-3
+    assert "batch" in str(infoest.HSIC.__doc__)
+
+
+def test_ibsgd_density_bounds_in_float32_fell_below_zero() -> None:
+    """ReLU activations times 1000, variance 1e-3: an upper bound of -38.8 nats, truly log n."""
+    activations = 1000.0 * torch.relu(
+        torch.from_numpy(np.random.default_rng(0).standard_normal((500, 10))).float()
+    )
+    lower, upper = kde_entropy_bounds(activations, variance=1e-3)
+    noise = 0.5 * 10 * (math.log(2.0 * math.pi * 1e-3) + 1.0)
+    for bound in (lower, upper):
+        assert bound.item() - noise == pytest.approx(math.log(500), abs=1e-4)
+
+
+def test_keops_390_257_429_440_nothing_is_imported_compiled_or_lazy_unasked() -> None:
+    """On Windows, new macOS or without a compiler ``import pykeops`` fails; compiling takes 2 s."""
+    code = """
+import sys
+sys.modules["pykeops"] = sys.modules["pykeops.torch"] = None
+import torch, infoest
+x = torch.arange(5000.0)[:, None]  # 25 million pairs
+sums = infoest.kernels.log_kernel_sum(x, x)
+assert type(sums) is torch.Tensor and sums.shape == (5000,)
+try:
+    infoest.kernels.log_kernel_sum(x, x, backend="keops")
+except ModuleNotFoundError as error:
+    assert "needs pykeops and a C++ compiler" in str(error)
+else:
+    raise SystemExit("the missing package went unnoticed")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_hoi_kernels_of_many_rows_held_the_square_matrix() -> None:
+    """40 GB of float32 at n = 1e5; here one matrix of 1e4 rows would have 800 MB."""
+    code = """
+import resource, torch
+from infoest.functional import hsic
+x = torch.randn(10_000, 2, generator=torch.Generator().manual_seed(0))
+hsic(x[:100], x[:100])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+x.requires_grad_()
+hsic(x, x[:, :1].detach(), bandwidth_x=1.0, bandwidth_y=1.0).backward()
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+assert grown < 300, f"{grown:.0f} MB"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0, 1e-9])
+def test_infoot_plain_sinkhorn_gave_nan_at_other_units(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 2))
+    y = x[rng.permutation(40)] @ rng.standard_normal((2, 3))
+    plain = infoot(x, y)
+    found = infoot(scale * x, scale * y)
+    assert torch.isfinite(found.plan).all()
+    torch.testing.assert_close(found.plan, plain.plan, rtol=0.0, atol=1e-6)
+
+
+def test_infoot_new_points_raised_a_name_error_and_depended_on_their_batch() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((60, 2))
+    solver = FusedInfoOT(information_weight=1.0, regularization=0.1)
+    solver.fit(x, x + 1.0)
+    new = rng.standard_normal((9, 2))
+    for kind in ("conditional", "barycentric"):
+        together = solver.project(new, kind=kind)
+        assert together.shape == (9, 2)
+        torch.testing.assert_close(together[:1], solver.project(new[:1], kind=kind))
+
+
+def test_dse_dsmi_merged_float_labels_into_ten_bins() -> None:
+    """Labels that were not integers went into 10 equal bins: 12 classes became 10 or fewer."""
+    rng = np.random.default_rng(0)
+    label = rng.permutation(np.repeat(np.arange(12), 20))
+    x = np.stack([np.cos(label), np.sin(label)], axis=1) + 0.1 * rng.standard_normal((240, 2))
+    estimator = infoest.DiffusionSpectralMI(bandwidth=0.3)
+    integers = estimator.estimate(x, label)
+    floats = estimator.estimate(x, label / 7.0, discrete="y")
+    words = estimator.estimate(x, [f"class {one}" for one in label], discrete="y")
+    assert integers.info["classes"] == floats.info["classes"] == words.info["classes"] == 12
+    assert floats.value == pytest.approx(integers.value, rel=1e-12)
+    assert estimator.estimate(x, label / 7.0).info["classes"] <= 10  # not named: numbers, cut
+
+
+def test_dse_dsmi_value_is_that_of_the_units() -> None:
+    """8.23 bits at sigma .1, .19 at 10 for the same data: a default in absolute units."""
+    x = np.random.default_rng(0).standard_normal((300, 3))
+    fixed, free = (
+        infoest.DiffusionSpectralEntropy(),
+        infoest.DiffusionSpectralEntropy(bandwidth="median"),
+    )
+    assert fixed.estimate(100.0 * x).value > fixed.estimate(x).value + 3.0
+    assert free.estimate(100.0 * x).value == pytest.approx(free.estimate(x).value, rel=1e-9)
+    assert free.estimate(x).info["bandwidth"] == pytest.approx(
+        resolve_bandwidth("median", torch.from_numpy(x)).item()
+    )
+    assert fixed.estimate(1e4 * x).has("kernel_is_identity")
+    assert free.estimate(np.ones((50, 2))).value == 0.0  # another division by zero there
+
+
+def test_information_koopman_clamped_eigenvalues_added_entropy() -> None:
+    """A floor of 1e-8 under each eigenvalue gave the entropy of one direction d 1.8e-7 nats."""
+    z = torch.linspace(-1.0, 1.0, 200, dtype=torch.float64)[:, None] * torch.ones(64)
+    assert abs(von_neumann_entropy(z).item()) < 1e-12
+    # The reward of the paper, S(.7, .2, .1) = .801819.
+    axes = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64).sqrt()
+    codes = torch.cat([torch.diag(axes), -torch.diag(axes)])
+    assert von_neumann_entropy(codes).item() == pytest.approx(0.801819, abs=1e-6)
+
+
+def test_displacement_losses_gave_nan_gradients_at_zero_distance() -> None:
+    """DispLoss#9: InfoNCE through a distance has no gradient where two codes are equal."""
+    z = torch.ones(2, 8, 3, dtype=torch.float64, requires_grad=True)
+    temporal_infonce(z, 1, 0.1).backward()
+    assert torch.isfinite(z.grad).all()
+    x = torch.zeros(6, 2, dtype=torch.float64, requires_grad=True)
+    for formula in (gaussian, laplace, student, epanechnikov):
+        log_kernel_sum(x, x, formula=formula).sum().backward()
+        assert (x.grad == 0.0).all()

@@ -24,6 +24,7 @@ from .neighbor_entropy import KNNDivergence as KNNDivergence
 from .neighbor_entropy import KozachenkoLeonenko as KozachenkoLeonenko
 from .normal import Gaussian as Gaussian
 from .normal import GaussianCopula as GaussianCopula
+from .optimal_transport import WassersteinDependency as WassersteinDependency
 from .spectral_entropies import DiffusionSpectralEntropy as DiffusionSpectralEntropy
 from .spectral_entropies import MatrixRenyiEntropy as MatrixRenyiEntropy
 from .spectral_entropies import VonNeumannEntropy as VonNeumannEntropy
@@ -59,6 +60,7 @@ __all__ = [
     "MixedKSG",
     "MutualInformationEstimator",
     "VonNeumannEntropy",
+    "WassersteinDependency",
     "dual_total_correlation",
     "interaction_information",
     "o_information",

@@ -57,6 +57,11 @@ class Found(NamedTuple):
     mean_kernel: float
     lanczos: LanczosEntropy | None = None
 
+    @property
+    def variance(self) -> float:
+        """Of the value, by its probes; 0 where it is exact."""
+        return 0.0 if self.lanczos is None else self.lanczos.std_error**2
+
 
 @dataclass(frozen=True)
 class Spectra:
@@ -146,13 +151,13 @@ def how(*found: Found) -> dict[str, Any]:
     sampled = [one.lanczos for one in found if one.lanczos is not None]
     if not sampled:
         return {"method": "exact"}
-    return {"method": "lanczos", "steps": max(one.steps for one in sampled)}
+    steps = max(one.steps for one in sampled)
+    return {"method": "lanczos", "probes": sampled[0].probes, "steps": steps}
 
 
 def sampling_error(*found: Found) -> float | None:
     """Return the standard error of a sum of entropies by their probes; None where exact."""
-    errors = [one.lanczos.std_error for one in found if one.lanczos is not None]
-    return math.hypot(*errors) if errors else None
+    return math.sqrt(sum(one.variance for one in found)) or None
 
 
 def cautions(

@@ -85,6 +85,14 @@ _ENTRIES = {
         "Diffusion spectral entropy of all rows and within classes",
         quantity="diffusion_spectral_mi",
     ),
+    "wasserstein_dependency": Entry(
+        "optimal_transport",
+        "WassersteinDependency",
+        _MI,
+        "Transport distance from joint to product law",
+        False,
+        quantity="wasserstein_dependency",
+    ),
     "kozachenko_leonenko": Entry(
         "neighbor_entropy", "KozachenkoLeonenko", _H, "k nearest neighbors, plain or weighted"
     ),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from infoest._random import generator
 from infoest._validation import Array, as_array, check_int, check_number, is_labels
+from infoest.functional.renyi import entropy_of_scaled
 from infoest.functional.significance import Indices
 from infoest.functional.spectral import gaussian_matrix, spectral_entropy
 from infoest.kernels.bandwidth import Bandwidth
@@ -31,7 +32,7 @@ class _Mean(NamedTuple):
 
     Attributes:
         value: Nats.
-        variance: By the choice of subsets; None where one is not enough to tell.
+        variance: By the choice of subsets and by probes; None where one is not enough to tell.
         found: The entropies.
     """
 
@@ -67,8 +68,8 @@ class _Subsets(NamedTuple):
     def within(self, classes: list[Indices]) -> _Mean:
         """Return the entropy within classes, each weighed by its share of the rows."""
         found = [self.entropy(rows) for rows in classes]
-        value = sum(len(rows) * one.value for rows, one in zip(classes, found, strict=True))
-        return _Mean(value / len(self.sample), 0.0, found)
+        shares = [len(rows) / len(self.sample) for rows in classes]
+        return _weighted(shares, [_Mean(one.value, one.variance, [one]) for one in found])
 
     def of_random_rows(self, n_rows: int, number: int, rng: np.random.Generator) -> _Mean:
         """Return the mean entropy of random rows, drawn without replacement.
@@ -87,8 +88,10 @@ class _Subsets(NamedTuple):
             choices = [rng.choice(n, n_rows, replace=False) for _ in range(number)]
         found = [self.entropy(rows) for rows in choices]
         values = np.array([one.value for one in found])
-        variance = 0.0 if all_of_them else None
-        if not all_of_them and number > 1:
+        variance = None
+        if all_of_them:
+            variance = float(np.mean([one.variance for one in found])) / len(found)
+        elif number > 1:  # probes add to the scatter of the values
             variance = float(values.var(ddof=1)) / number
         return _Mean(float(values.mean()), variance, found)
 
@@ -175,20 +178,19 @@ class DiffusionSpectralMI(MutualInformationEstimator):
         reference = within
         if len(classes) > 1 and number == 0:
             all_rows = subsets.entropy(np.arange(len(x)))
-            reference = _Mean(all_rows.value, 0.0, [all_rows])
+            reference = _Mean(all_rows.value, all_rows.variance, [all_rows])
         elif len(classes) > 1:
             reference = _weighted(
                 [len(rows) / len(x) for rows in classes],
                 [subsets.of_random_rows(len(rows), number, ask.rng) for rows in classes],
             )
         found = (*within.found, *reference.found)
-        of_probes = sampling_error(*found)
-        std_error = None
-        if reference.variance is not None and (number or of_probes is not None):
-            std_error = math.hypot(math.sqrt(reference.variance), of_probes or 0.0)
+        variances = [mean.variance for mean in (within, reference) if mean.variance is not None]
+        random = len(variances) == 2 and len(classes) > 1
         return Raw(
             reference.value - within.value,
-            std_error=std_error,
+            # None where nothing is random, or one subset does not tell.
+            std_error=math.sqrt(sum(variances)) or None if random else None,
             cautions=cautions(*found, n=len(x), joint=subsets.mean_kernel()),
             info={
                 "bandwidth": bandwidth,
@@ -321,12 +323,14 @@ class MatrixRenyi(MutualInformationEstimator):
         alpha, spectra, first, second = self._sides(x, y, ask)
         if alpha == 2.0 or len(x) > self.exact_up_to:
 
-            def sampled(order: Indices) -> float:
+            def without_matrix(order: Indices) -> float:
                 rows = torch.from_numpy(order).to(ask.device)
                 both = torch.cat([first.sample, second.sample[rows]], dim=1)
+                if alpha == 2.0:
+                    return -entropy_of_scaled(both, alpha).item()
                 return -spectra.renyi(both, alpha).value
 
-            return sampled
+            return without_matrix
         kernel_x, kernel_y = (gaussian_matrix(one.sample) for one in (first, second))
 
         def exact(order: Indices) -> float:

@@ -11,6 +11,7 @@ from .neighbor_information import kozachenko_leonenko as kozachenko_leonenko
 from .neighbor_information import ksg as ksg
 from .partitions import partition_entropy as partition_entropy
 from .partitions import run_entropy as run_entropy
+from .plans import infoot_mi as infoot_mi
 from .renyi import matrix_renyi_entropy as matrix_renyi_entropy
 from .renyi import matrix_renyi_mi as matrix_renyi_mi
 from .sequences import temporal_infonce as temporal_infonce
@@ -27,6 +28,7 @@ __all__ = [
     "discrete_entropy",
     "gram_entropy",
     "hsic",
+    "infoot_mi",
     "kde_entropy_bounds",
     "knn_divergence",
     "kozachenko_leonenko",

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from infoest.kernels._samples import result_dtype
+from infoest.kernels._samples import check_paired, result_dtype
 from infoest.kernels.bandwidth import Bandwidth
 from infoest.kernels.formulas import gaussian
 from infoest.kernels.reductions import log_kernel_sum
 
-from .divergences import check_paired, named_bandwidth, with_two_axes
+from .divergences import named_bandwidth, with_two_axes
 
 # Dependence of a side on itself, over its mean squared kernel, below which it is rounding.
 RESOLUTION = 1e-12

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from infoest.kernels._samples import check_samples, result_dtype
+from infoest.kernels._samples import check_paired, check_samples, result_dtype
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.kernels.reductions import log_kernel_sum
 
@@ -207,22 +207,6 @@ def conditional_cauchy_schwarz(
 
     divergence = term(true, true) + term(predicted, predicted) - 2.0 * term(predicted, true)
     return divergence.to(dtype)
-
-
-def check_paired(**samples: Tensor) -> None:
-    """Raise unless two samples, given by name, are valid, of one length and on one device."""
-    for name, sample in samples.items():
-        check_samples(**{name: sample})
-    (first, x), (second, y) = samples.items()
-    if len(x) != len(y):
-        raise ValueError(
-            f"{first} and {second} must be paired, got {len(x)} and {len(y)} samples. "
-            "Row i of both must belong together."
-        )
-    if x.device != y.device:
-        raise ValueError(
-            f"{first} and {second} must be on one device, got {x.device} and {y.device}."
-        )
 
 
 def named_bandwidth(name: str, bandwidth: Bandwidth, sample: Tensor) -> Tensor:

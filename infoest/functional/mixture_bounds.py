@@ -137,21 +137,20 @@ class _LogSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,) = grads
-        parts = ctx.saved_tensors
+        mean, std = parts = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone wants second derivatives
-            sums = torch.cat([_log_sums(*parts, rows) for rows in _blocks(parts[0])], dim=1)
+            sums = torch.cat([_log_sums(mean, std, rows) for rows in _blocks(mean)], dim=1)
             wanted = [i for i in range(2) if ctx.needs_input_grad[i]]
             found = torch.autograd.grad(sums, [parts[i] for i in wanted], grad, create_graph=True)
             return tuple(found[wanted.index(i)] if i in wanted else None for i in range(2))
         totals = [torch.zeros_like(part) for part in parts]
-        for rows in _blocks(parts[0]):
+        for rows in _blocks(mean):
             with torch.enable_grad():
                 leaves = [part.detach().requires_grad_() for part in parts]
-                sums = _log_sums(*leaves, rows)
-            for total, found in zip(
-                totals, torch.autograd.grad(sums, leaves, grad[:, rows]), strict=True
-            ):
-                total += found
+                sums = _log_sums(leaves[0], leaves[1], rows)
+            gradients = torch.autograd.grad(sums, leaves, grad[:, rows])
+            for total, gradient in zip(totals, gradients, strict=True):
+                total += gradient
         return tuple(totals)
 
 

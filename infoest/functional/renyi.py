@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from infoest._validation import check_number
-from infoest.kernels._samples import result_dtype
+from infoest.kernels._samples import check_paired, result_dtype
 from infoest.kernels.bandwidth import Bandwidth
 from infoest.kernels.reductions import kernel_matvec, log_kernel_sum
 
-from .divergences import check_paired, with_two_axes
+from .divergences import with_two_axes
 from .spectral import gaussian_matrix, scaled, spectral_entropy
 
 # Rows from which traces of powers, which take as long, spare the gigabytes of eigenvalues.

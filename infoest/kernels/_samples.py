@@ -37,6 +37,22 @@ def check_samples(**samples: Tensor) -> None:
             )
 
 
+def check_paired(**samples: Tensor) -> None:
+    """Raise unless two samples, given by name, are valid, of one length and on one device."""
+    for name, sample in samples.items():
+        check_samples(**{name: sample})
+    (first, x), (second, y) = samples.items()
+    if len(x) != len(y):
+        raise ValueError(
+            f"{first} and {second} must be paired, got {len(x)} and {len(y)} samples. "
+            "Row i of both must belong together."
+        )
+    if x.device != y.device:
+        raise ValueError(
+            f"{first} and {second} must be on one device, got {x.device} and {y.device}."
+        )
+
+
 def result_dtype(x: Tensor, y: Tensor) -> torch.dtype:
     """Return the wider dtype of two samples, but at least float32."""
     return torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)

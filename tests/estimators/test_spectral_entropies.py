@@ -111,6 +111,7 @@ def test_many_rows_are_sampled_and_it_is_said(make: type, settings: dict, bandwi
     exact = make(bandwidth=bandwidth, **settings).estimate(x)
     found = make(bandwidth=bandwidth, exact_up_to=500, **settings).estimate(x)
     assert found.info["method"] == "lanczos"
+    assert found.info["probes"] == 16
     assert 1 <= found.info["steps"] <= 16
     assert found.std_error is not None
     assert found.value == pytest.approx(exact.value, rel=0.01, abs=1e-4)
