@@ -398,7 +398,7 @@ ESTIMATE = ("estimate", IRIS, "-x", "sepal*", "-y", "petal*")
         ((*ESTIMATE, "--method", "kgs"), "--method must be one of ['auto', "),
         ((*ESTIMATE, "--method", "kde_entropy"), "--method must be one of ['auto', "),
         ((*ESTIMATE, "--seed", "-1"), "--seed must"),
-        (("entropy", IRIS, "-x", "sepal*", "--method", "ksg"), "--method must be one of ['disc"),
+        (("entropy", IRIS, "-x", "sepal*", "--method", "ksg"), "--method must be one of ['diff"),
         (("estimate", "no.csv", "-x", "a", "-y", "b"), "FILE must exist, got 'no.csv'"),
         (("estimate", str(ROOT), "-x", "a", "-y", "b"), "must be a file, got the folder"),
         (("estimate", __file__, "-x", "a", "-y", "b"), "FILE must end in one of ['.csv'"),

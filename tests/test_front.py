@@ -52,7 +52,7 @@ def test_unknown_methods_are_listed(pair) -> None:
     with pytest.raises(ValueError, match=rf"^method must be one of {listed}, got 'kgs'\."):
         estimate(*pair, "kgs")
     with pytest.raises(
-        ValueError, match=r"^method must be one of \['discrete_entropy', .*, got 'ksg'"
+        ValueError, match=r"^method must be one of \['diffusion_spectral_entropy', .*, got 'ksg'"
     ):
         entropy(pair[0], "ksg")
     with pytest.raises(
