@@ -32,7 +32,7 @@ class DiffusionSpectralEntropy(EntropyEstimator):
             ``exact_up_to`` rows.
         anisotropy: From 0, the plain random walk that the published code computes, to 1, which
             takes the density of the samples out; 0.5 is the operator of the paper.
-        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 7 s for
+        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 4 s for
             5000 rows on two cores. Above, the spectrum is sampled by block Lanczos in linear
             memory, and ``std_error`` holds the error of that.
         probes: Random probes of that, 2 to 100.
@@ -100,7 +100,7 @@ class MatrixRenyiEntropy(EntropyEstimator):
         bandwidth: Standard deviation of the kernel in the units of the data, a number or one per
             column; or a rule: ``"median"`` of the non-self distances (of 2000 fixed rows where
             there are more), ``"silverman"`` or ``"sqrt_d"``, the root of the number of columns.
-        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 7 s for
+        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 4 s for
             5000 rows on two cores. Above, the spectrum is sampled by block Lanczos in linear
             memory, and ``std_error`` holds the error of that.
         probes: Random probes of that, 2 to 100.

@@ -261,7 +261,7 @@ class MatrixRenyi(MutualInformationEstimator):
             rows where there are more), ``"silverman"`` or ``"sqrt_d"``, the root of the number of
             columns. Not used for labels.
         bandwidth_y: The same for y.
-        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 20 s for
+        exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 11 s for
             5000 rows on two cores. Above, the spectra are sampled by block Lanczos in linear
             memory, and ``std_error`` holds the error of that.
         probes: Random probes of that, 2 to 100.

@@ -59,7 +59,7 @@ def sinkhorn_divergence(
         memory. Samples of one law have a positive value that falls slowly with n in many columns.
 
     References:
-        Feydy, Sejourne, Vialard, Amari, Trouve, Peyre (2019), AISTATS, eqs. 3 and 8.
+        Feydy, Sejourne, Vialard, Amari, Trouve, Peyre (2019), AISTATS.
 
     Example:
         >>> import torch

@@ -69,7 +69,7 @@ class FusedInfoOT:
     information_weight: float = 100.0
     regularization: float = 1.0
     max_iterations: int = 100
-    tolerance: float = 1e-6
+    tolerance: float = 1e-8
 
     def fit(self, x: object, y: object, *, labels: object = None) -> Self:
         """Find the plan between two samples of one space.

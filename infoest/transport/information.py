@@ -53,7 +53,7 @@ def infoot(
     bandwidth: float = 0.5,
     regularization: float = 0.05,
     max_iterations: int = 100,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-8,
 ) -> InfoOTResult:
     """Return a transport plan that maximizes the mutual information between two samples.
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from infoest.functional.control_variate import LOCAL_SPREAD, Control, control, noise_floor
+from infoest.functional.control_variate import (
+    LOCAL_SPREAD,
+    SURROGATES,
+    Control,
+    control,
+    control_from,
+    noise_floor,
+)
 
 
 def mean_of(parts):
@@ -90,6 +97,23 @@ def test_a_drift_that_surrogates_do_not_share_is_not_explained(n) -> None:
     assert not found.explained
     # E = |D| / (4^(1/2) - 1) enters the spread.
     assert found.spread == pytest.approx(np.hypot(plain.spread, abs(found.drift)), rel=0.05)
+
+
+def test_spread_from_errors_and_drifts() -> None:
+    """Each part of the variance by itself: the errors, and a drift beyond that of surrogates."""
+    data = 0.3 + np.random.default_rng(6).permutation(np.repeat([-0.1, 0.1], 200))
+    options = {"std_error": 0.1, "variance": 0.04}
+    known = control_from([0.2, 0.4], None, [], extrapolation=9.0, **options)
+    assert (known.bias, known.drift, known.explained) == (pytest.approx(0.3), 0.0, True)
+    variance = 0.04 + 0.01 / SURROGATES + (0.25 * 0.3) ** 2
+    assert known.spread == pytest.approx(np.sqrt(variance), rel=1e-12)
+    shared = control_from([0.2, 0.4], data, [0.3, 0.3], extrapolation=2.0, **options)
+    assert shared.explained
+    assert shared.spread == pytest.approx(known.spread, rel=1e-12)
+    alone = control_from([0.2, 0.4], data, [0.0, 0.1], extrapolation=2.0, **options)
+    assert not alone.explained
+    assert alone.drift == pytest.approx(0.25)
+    assert alone.spread == pytest.approx(np.sqrt(variance + 0.5**2), rel=1e-12)
 
 
 def test_too_few_rows_for_four_times_k_have_no_drift() -> None:

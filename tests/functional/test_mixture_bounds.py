@@ -104,10 +104,57 @@ def test_blocks_do_not_change_values_or_gradients(monkeypatch: pytest.MonkeyPatc
 def test_gradients() -> None:
     mean, std = (part[:6].clone().requires_grad_() for part in encoder())
     assert torch.autograd.gradcheck(mixture_information_bounds, (mean, std))
+    with torch.random.fork_rng():  # it draws gradients of the output
+        assert torch.autograd.gradgradcheck(mixture_information_bounds, (mean, std))
+        assert torch.autograd.gradgradcheck(
+            lambda std: mixture_information_bounds(mean.detach(), std), (std,)
+        )
     variance = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
         lambda t, variance: kde_entropy_bounds(t, variance=variance), (mean, variance)
     )
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [mixture_information_bounds, lambda mean, std: kde_entropy_bounds(mean, variance=0.3)],
+)
+def test_no_matrix_of_pairs_is_kept_for_the_backward_pass(bounds) -> None:
+    n = 500
+    mean, std = (part.requires_grad_() for part in encoder(n))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda part: (kept.append(part.numel()), part)[1], lambda part: part
+    ):
+        bounds(mean, std)
+    assert sum(kept) < 50 * n
+
+
+def test_two_components_enclose_the_truth() -> None:
+    """By quadrature, two unit normal laws three apart tell .527 nats about which it is."""
+    mean = torch.tensor([0.0, 3.0], dtype=torch.float64)
+    low, high = (b.item() for b in mixture_information_bounds(mean, torch.ones_like(mean)))
+    assert (low, high) == pytest.approx(
+        (math.log(2.0 / (1.0 + math.exp(-9 / 8))), math.log(2.0 / (1.0 + math.exp(-9 / 2))))
+    )
+    grid = np.linspace(-12.0, 15.0, 20_001)
+    density = np.exp(-0.5 * (grid[:, None] - mean.numpy()) ** 2).mean(1) / math.sqrt(2.0 * math.pi)
+    entropy = -np.trapezoid(density * np.log(density), grid)
+    truth = entropy - 0.5 * math.log(2.0 * math.pi * math.e)
+    assert truth == pytest.approx(0.5268, abs=1e-4)
+    assert low < truth < high
+
+
+def test_columns_have_their_own_variance() -> None:
+    t = samples(30, 2)
+    widths = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    found = kde_entropy_bounds(t, variance=[0.25, 4.0])
+    for bound, standard in zip(found, kde_entropy_bounds(t / widths, variance=1.0), strict=True):
+        expected = standard + widths.log().sum()
+        assert bound.item() == pytest.approx(expected.item(), rel=1e-12)
+    one_axis = kde_entropy_bounds(t[:, 0], variance=0.3)
+    assert one_axis == kde_entropy_bounds(t[:, :1], variance=0.3)
+    assert kde_entropy_bounds(t.float(), variance=0.3)[0].dtype == torch.float32
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
