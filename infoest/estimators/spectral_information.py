@@ -269,10 +269,11 @@ class MatrixRenyi(MutualInformationEstimator):
 
     Note:
         Not Shannon's mutual information and not comparable with it, nor with values at other
-        bandwidths or numbers of rows: never negative, well above 0 for independent samples, and
-        near log n where a row sees only itself. The p-value is not affected by that. Columns are
-        used as given: ``"median"`` follows those with the largest spread. Equal rows give 0. Each
-        permutation costs the joint entropy, those of the sides are found once.
+        bandwidths or numbers of rows: above 0 on average for independent samples, sometimes
+        negative (alpha other than 1), and near log n where a row sees only itself. The p-value is
+        not affected by that. Columns are used as given: ``"median"`` follows those with the
+        largest spread. Equal rows give 0. Each permutation costs the joint entropy, those of the
+        sides are found once.
 
     References:
         Sanchez Giraldo, Rao, Principe (2015), IEEE Trans. Inf. Theory 61, 535.

@@ -103,7 +103,7 @@ def matrix_renyi_mi(
     Note:
         Not Shannon's mutual information: it depends on the bandwidths and on the number of rows,
         is far from 0 for independent samples, and tends to log n where the kernels are narrow.
-        Never negative without z.
+        It may be negative for alpha other than 1.
 
     References:
         Sanchez Giraldo, Rao, Principe (2015), IEEE Trans. Inf. Theory 61, 535.

@@ -10,14 +10,11 @@ import torch
 from pykeops.torch import LazyTensor
 from torch import Tensor
 
-from .formulas import Formula
+from .formulas import NOTHING, Formula
 
 # Without one, KeOps fails much later, looking for a module that it could not compile.
 if not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
     raise ImportError("no C++ compiler found")
-
-# Added to the log-kernel of a pair left out: its kernel is exactly zero, and nothing overflows.
-NOTHING = -1e30
 
 
 def logsumexp(
@@ -35,7 +32,7 @@ def logsumexp(
         log_kernel = log_kernel + _columns(log_weights[:, None].clamp(min=NOTHING))
     weight = None if weights is None else _columns(weights[:, None])
     sums: Tensor = log_kernel.logsumexp(dim=1, weight=weight).squeeze(-1)
-    return sums
+    return sums.masked_fill(sums < 0.5 * NOTHING, -torch.inf)
 
 
 def matvec(

@@ -199,8 +199,8 @@ def _shifted_log_sums(
 
 def _product(x: Tensor, y: Tensor | None, v: Tensor, exclude_self: bool) -> Tensor:
     """Return K v in float64."""
-    # v is brought to unit size, so that float32 neither overflows nor underflows.
-    size = v.abs().amax().clamp(min=torch.finfo(v.dtype).tiny)
+    # Columns are brought to unit size, so that float32 neither overflows nor underflows.
+    size = v.abs().amax(dim=0).clamp(min=torch.finfo(v.dtype).tiny)
     unit = _padded(v / size)
     left, right = _factors(x, x if y is None else y)
     at_rows, at_columns = _Rows(unit, len(x)), _Columns(unit, len(x))

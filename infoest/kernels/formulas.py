@@ -10,11 +10,16 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from infoest._validation import check_number
+
 Formula: TypeAlias = Callable[[Any], Any]
 """Log-kernel, as a function of squared distances of any shape."""
 
 InnerProduct: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Product of vectors with the matrix of a kernel that is an inner product: `linear`, `cosine`."""
+
+# Log of a kernel that is 0, where infinity would become NaN; and what keeps a log above it.
+NOTHING, TINY = -1e30, 1e-30
 
 
 def gaussian(squared_distance: Any) -> Any:
@@ -59,11 +64,15 @@ def student(squared_distance: Any, freedom: float = 1.0) -> Any:
         squared_distance: Squared distances d^2, any shape.
         freedom: Degrees of freedom, positive.
 
+    Raises:
+        ValueError: If ``freedom`` is not positive and finite.
+
     Example:
         >>> import torch
         >>> student(torch.tensor([0.0, 1.0])).exp()
         tensor([1.0000, 0.5000])
     """
+    freedom = check_number("freedom", freedom, low=0.0, open_low=True)
     return (squared_distance * (1.0 / freedom) + 1.0).log() * (-0.5 * (freedom + 1.0))
 
 
@@ -82,7 +91,8 @@ def epanechnikov(squared_distance: Any) -> Any:
         inside = squared_distance < 1.0
         # Both branches are differentiated: the one not taken must be finite, too.
         return torch.log1p(-squared_distance.where(inside, 0.0)).where(inside, -torch.inf)
-    return (1.0 - squared_distance).relu().log()
+    inside = 1.0 - squared_distance
+    return inside.ifelse((inside.relu() + TINY).log(), inside * 0.0 + NOTHING)
 
 
 def linear(x: Tensor, y: Tensor, v: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def kernel_matvec(
         y: Points summed over, shape (m, d), on the device of ``x``.
         v: Vectors, shape (m,) or (m, p), floating point.
         formula: Log-kernel as a function of the squared distance; or `linear` or `cosine`, which
-            need no pairs at all, use samples as given and know no backend but ``"auto"``.
+            need no pairs at all, do not center samples and know no backend but ``"auto"``.
         bandwidth: Scale of the kernel: a positive number or one per column, shape (d,).
         exclude_self: Leave out the pairs (i, i); then x and y have equal lengths.
         backend: ``"auto"``, ``"dense"``, ``"chunked"`` or ``"keops"``.
@@ -150,6 +150,8 @@ def kernel_matvec(
     if exclude_self:
         _check_pairs_off_diagonal(x, y)
     dtype = torch.promote_types(result_dtype(x, y), v.dtype)
+    if formula not in INNER_PRODUCTS:
+        _check_formula(formula)
     if formula in INNER_PRODUCTS:
         check_option("backend", backend, ("auto",), "linear and cosine kernels need no pairs.")
         product = _inner_product(x, y, columns, formula, bandwidth, exclude_self)
@@ -301,6 +303,11 @@ def _inner_product(
 
 
 def _check_formula(formula: object) -> None:
+    if not callable(formula):
+        raise TypeError(
+            f"formula must be a function of squared distances, got {formula!r}. Take gaussian, "
+            "laplace, student or epanechnikov of infoest.kernels."
+        )
     name = getattr(formula, "__name__", "")
     if formula in INNER_PRODUCTS:
         raise ValueError(

@@ -242,6 +242,19 @@ def test_keops_equals_dense(formula: str) -> None:
 
 
 @pytest.mark.keops
+def test_keops_has_log_zero_and_no_gradient_beyond_a_compact_kernel() -> None:
+    pytest.importorskip("infoest.kernels._keops", exc_type=ImportError)
+    x = torch.tensor([[0.0, 0.0], [9.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    y = torch.tensor([[0.5, 0.0], [0.0, 0.6]], dtype=torch.float64)
+    found = []
+    for backend in ("dense", "keops"):
+        sums = log_kernel_sum(x, y, formula=kernels.epanechnikov, backend=backend)
+        found.append((sums.detach(), torch.autograd.grad(sums[0], x)[0]))
+    for dense, keops in zip(*found, strict=True):
+        torch.testing.assert_close(keops, dense, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.keops
 def test_keops_products_and_neighbors_equal_dense_ones() -> None:
     pytest.importorskip("infoest.kernels._keops", exc_type=ImportError)
     x, v = samples(N), samples(N, 3, seed=2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from infoest import kernels
 from infoest.kernels import (
     _chunked,
     _dense,
@@ -308,6 +309,14 @@ def test_log_weights_of_any_size_and_of_zero():
         assert (log_kernel_sum(x, y, log_weights=nothing, backend=backend) == -torch.inf).all()
 
 
+def test_columns_of_very_different_sizes_keep_their_digits():
+    x = samples(300, 2).float()
+    v = torch.stack([torch.full((300,), 1e-30), torch.full((300,), 1e30)], dim=1)
+    found = kernel_matvec(x, x, v, backend="chunked").double()
+    expected = kernel_matvec(x.double(), x.double(), v.double(), backend="dense")
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0.0)
+
+
 def test_nearest_among_duplicates_and_far_clusters_is_exact():
     x = samples(600, 2).round() + 1e6 * (torch.arange(600) % 3)[:, None]
     for exclude_self in (False, True):
@@ -329,6 +338,9 @@ def test_nearest_points_of_one_value(metric):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: log_kernel_sum(X, X, formula="gaussian"), TypeError, "formula must be a function"),
+        (lambda: kernel_matvec(X, X, X, formula=None), TypeError, "formula must be a function"),
+        (lambda: kernels.student(X, freedom=0.0), ValueError, "freedom must be"),
         (lambda: nearest(X, X, 5), ValueError, r"k must be in \[1, 4\], got 5\. There are 4"),
         (lambda: nearest(X, X, 4, exclude_self=True), ValueError, r"k must be in \[1, 3\], got 4"),
         (lambda: nearest(X, X, 1.0), TypeError, "k must be .* an integer, got 1.0"),
