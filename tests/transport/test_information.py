@@ -67,7 +67,9 @@ def test_converged_plan_is_stationary():
     slack = gradient + 0.3 * found.plan.log()
     slack = slack - slack.mean(dim=0) - slack.mean(dim=1, keepdim=True) + slack.mean()
     assert found.converged
-    assert slack.abs().max().item() < 1e-4
+    # The objective is flat there: plans that differ by the root of its rounding are equally good.
+    assert (found.plan * slack.abs()).sum().item() < 1e-5
+    assert slack.abs().max().item() < 1e-2
 
 
 def test_unfinished_work_is_said_and_still_a_plan():
