@@ -1,3 +1,15 @@
+from .bounds import club as club
+from .bounds import donsker_varadhan as donsker_varadhan
+from .bounds import flo as flo
+from .bounds import infonce as infonce
+from .bounds import infonce_anchor as infonce_anchor
+from .bounds import interpolated as interpolated
+from .bounds import jensen_shannon as jensen_shannon
+from .bounds import leave_one_out as leave_one_out
+from .bounds import noise_contrastive as noise_contrastive
+from .bounds import nwj as nwj
+from .bounds import smile as smile
+from .bounds import tuba as tuba
 from .dependence import cauchy_schwarz_qmi as cauchy_schwarz_qmi
 from .dependence import hsic as hsic
 from .discrete import discrete_entropy as discrete_entropy
@@ -12,8 +24,10 @@ from .neighbor_information import ksg as ksg
 from .partitions import partition_entropy as partition_entropy
 from .partitions import run_entropy as run_entropy
 from .plans import infoot_mi as infoot_mi
+from .quantiles import pinball as pinball
 from .renyi import matrix_renyi_entropy as matrix_renyi_entropy
 from .renyi import matrix_renyi_mi as matrix_renyi_mi
+from .score_statistics import ScoreStatistics as ScoreStatistics
 from .sequences import temporal_infonce as temporal_infonce
 from .soft_partitions import soft_range_partition_entropy as soft_range_partition_entropy
 from .spectral import diffusion_spectral_entropy as diffusion_spectral_entropy
@@ -21,25 +35,39 @@ from .spectral import gram_entropy as gram_entropy
 from .spectral import von_neumann_entropy as von_neumann_entropy
 
 __all__ = [
+    "ScoreStatistics",
     "cauchy_schwarz",
     "cauchy_schwarz_qmi",
+    "club",
     "conditional_cauchy_schwarz",
     "diffusion_spectral_entropy",
     "discrete_entropy",
+    "donsker_varadhan",
+    "flo",
     "gram_entropy",
     "hsic",
+    "infonce",
+    "infonce_anchor",
     "infoot_mi",
+    "interpolated",
+    "jensen_shannon",
     "kde_entropy_bounds",
     "knn_divergence",
     "kozachenko_leonenko",
     "ksg",
+    "leave_one_out",
     "matrix_renyi_entropy",
     "matrix_renyi_mi",
     "mixture_information_bounds",
     "mmd",
+    "noise_contrastive",
+    "nwj",
     "partition_entropy",
+    "pinball",
     "run_entropy",
+    "smile",
     "soft_range_partition_entropy",
     "temporal_infonce",
+    "tuba",
     "von_neumann_entropy",
 ]
