@@ -19,6 +19,7 @@ from infoest.result import Raw
 
 from ._controlled import controlled, lonely_classes, no_control
 from .base import Ask, EntropyEstimator, MutualInformationEstimator
+from .kernel_dependence import LARGEST_DIAGONAL_SHARE
 
 # Local values share their neighbors: their mean errs by .9 to 1.4 times what independent ones
 # would (normal data, rho 0 to .9, n = 50 to 1000, 1 to 5 columns a side).
@@ -44,7 +45,8 @@ class KDEEntropy(EntropyEstimator):
     Args:
         bandwidth: ``"silverman"`` (a factor times the standard deviation of each column), or
             the standard deviation of the kernel in the units of the data, a number or one per
-            column; ``"median"`` distance of the standardized columns oversmooths.
+            column; of the standardized columns, ``"median"`` distance oversmooths, and ``"knn"`` is
+            one number, the mean distance to the 7th other row.
         random_state: Seed of the surrogates.
 
     Note:
@@ -114,8 +116,9 @@ class KDE(MutualInformationEstimator):
     Args:
         bandwidth: ``"silverman"`` (a factor for all continuous columns together, times the
             standard deviation of each), or the standard deviation of the kernel in the units of
-            the data, a number or one per column, those of x first; ``"median"`` distance of the
-            standardized columns oversmooths.
+            the data, a number or one per column, those of x first; of the standardized columns,
+            ``"median"`` distance oversmooths, and ``"knn"`` is one number, the mean distance to the
+            7th other row.
         random_state: Seed of surrogates and permutations.
 
     Note:
@@ -345,6 +348,17 @@ def _quality(
                 f"A typical sample has {neighbors:.2g} others within reach of its kernel, in {d} "
                 f"dimensions: the density is hardly known. Add rows, reduce the columns "
                 "(PCA, say) or take a larger bandwidth.",
+            ),
+        )
+    share = 1.0 / (1.0 + neighbors)
+    if share > LARGEST_DIAGONAL_SHARE:
+        cautions = (
+            *cautions,
+            Caution(
+                "kernel_is_identity",
+                f"The bandwidth is so small that a typical sample, itself included, would be "
+                f"{share:.0%} of its own kernel sum: the value measures the bandwidth and the "
+                "number of rows. Take a larger bandwidth.",
             ),
         )
     squares = np.sort((local - local.mean()) ** 2)

@@ -17,15 +17,18 @@ from infoest.functional.dependence import (
     own_scale,
     pair_means,
 )
-from infoest.functional.divergences import named_bandwidth
 from infoest.functional.significance import Indices
-from infoest.kernels.bandwidth import RULES, Bandwidth
+from infoest.kernels.bandwidth import RULES, Bandwidth, resolve_bandwidth
 from infoest.result import Estimate, Raw
 
 from .base import Ask, MutualInformationEstimator
 
 # Kernel sum over the other rows below which a row sees only itself.
 SMALLEST_NEIGHBORHOOD = 0.01
+# Share of the row itself in its kernel sum above which a value that counts it measures little else.
+LARGEST_DIAGONAL_SHARE = 0.5
+# What independent sides of a factorial design would see at least: (1 - 1/a)(1 - 1/b) for a by b.
+SMALLEST_OF_DESIGN = 0.25
 # Mean kernel above which all rows look the same.
 LARGEST_MEAN_KERNEL = 0.99
 # Up to this many rows both kernel matrices are kept for all permutations: 400 MB.
@@ -123,7 +126,8 @@ class CauchySchwarzQMI(_KernelDependence):
     Args:
         bandwidth_x: Standard deviation of the kernel of x in its units, a number or one per
             column; or a rule that reads x: ``"median"`` of its non-self distances (of 2000 fixed
-            rows where there are more) or ``"silverman"``. Not used for labels.
+            rows where there are more), ``"silverman"`` or ``"knn"``, one number, the mean distance
+            to the 7th other row. Not used for labels.
         bandwidth_y: The same for y.
         normalized: Return I(x, y) / sqrt(I(x, x) I(y, y)), without a unit: 1 for equal sides; 0
             where the kernel of a side is constant.
@@ -166,7 +170,8 @@ class HSIC(_KernelDependence):
     Args:
         bandwidth_x: Standard deviation of the kernel of x in its units, a number or one per
             column; or a rule that reads x: ``"median"`` of its non-self distances (of 2000 fixed
-            rows where there are more) or ``"silverman"``. Not used for labels.
+            rows where there are more), ``"silverman"`` or ``"knn"``, one number, the mean distance
+            to the 7th other row. Not used for labels.
         bandwidth_y: The same for y.
         normalized: Return hsic(x, y) / sqrt(hsic(x, x) hsic(y, y)), the centered kernel alignment
             (CKA), at most 1; 0 where the kernel of a side is constant.
@@ -215,7 +220,7 @@ def _width(name: str, bandwidth: Bandwidth, sample: Tensor) -> Tensor:
     if isinstance(bandwidth, str) and bool((sample == sample[0]).all()):
         check_option(name, bandwidth, RULES, "Or pass a number or one number per column.")
         return sample.new_tensor(1.0)
-    return named_bandwidth(name, bandwidth, sample).detach()
+    return resolve_bandwidth(bandwidth, sample, name=name).detach()
 
 
 def _sum_of_product(kernel_x: Tensor, kernel_y: Tensor, order: Tensor) -> Tensor:
@@ -230,13 +235,17 @@ def _cautions(means: PairMeans) -> tuple[Caution, ...]:
     others = [
         mean * (means.n - means.exclude_self) - (not means.exclude_self) for mean in (x, y, joint)
     ]
+    share, expected = 1.0 / (1.0 + others[2]), others[0] * others[1] / means.n
     # Of few pairs of values, each once (a factorial design), no row sees another in both sides.
-    if max(others[2], others[0] * others[1] / means.n) < SMALLEST_NEIGHBORHOOD:
+    designed = others[2] < SMALLEST_NEIGHBORHOOD and expected >= SMALLEST_OF_DESIGN
+    most = not means.exclude_self and share > LARGEST_DIAGONAL_SHARE
+    if (most and not designed) or max(others[2], expected) < SMALLEST_NEIGHBORHOOD:
         return (
             Caution(
                 "kernel_is_identity",
-                "The bandwidths are so small, or labels so many, that every row sees only itself: "
-                "the value measures the bandwidths and the number of rows. Take larger bandwidths.",
+                f"The bandwidths are so small, or labels so many, that {share:.0%} of the mean "
+                "kernel sum of a row is the row itself: the value measures the bandwidths and the "
+                "number of rows. Take larger bandwidths.",
             ),
         )
     if max(x, y) > LARGEST_MEAN_KERNEL:

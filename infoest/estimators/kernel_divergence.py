@@ -13,18 +13,19 @@ from infoest._cautions import Caution
 from infoest._validation import Array, check_bool
 from infoest.functional.divergences import KernelMeans, log_kernel_means
 from infoest.functional.significance import Indices
+from infoest.functional.spectral import gaussian_matrix
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
-from infoest.kernels.formulas import gaussian
 from infoest.result import Raw
 
 from .base import Ask, DivergenceEstimator
+from .kernel_dependence import (
+    LARGEST_DIAGONAL_SHARE,
+    LARGEST_MEAN_KERNEL,
+    SMALLEST_NEIGHBORHOOD,
+)
 
-# Kernel sum over the other samples below which a sample sees only itself.
-SMALLEST_NEIGHBORHOOD = 0.01
 # Up to this many rows the kernel matrix is kept for all permutations: 200 MB.
 MOST_ROWS_OF_MATRIX = 5000
-# Mean kernel above which all samples look the same.
-LARGEST_MEAN_KERNEL = 0.99
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,13 +55,21 @@ class _KernelDivergence(DivergenceEstimator):
         )
 
     def _statistic(self, pooled: Array, n: int, ask: Ask) -> Callable[[Indices], float]:
-        if len(pooled) > MOST_ROWS_OF_MATRIX:
-            return super()._statistic(pooled, n, ask)
         exclude_self = self._excludes_self()
         sample = torch.from_numpy(pooled - pooled.mean(axis=0)).to(ask.device)
+        # Once for all orders: a rule may choose rows by their place.
         width = resolve_bandwidth(self.bandwidth, sample[:n], sample[n:]).detach()
-        scaled = sample / width
-        kernel = gaussian(torch.cdist(scaled, scaled).square()).exp()
+        if len(pooled) > MOST_ROWS_OF_MATRIX:
+
+            def without_matrix(order: Indices) -> float:
+                moved = sample[torch.from_numpy(order).to(ask.device)]
+                means = log_kernel_means(
+                    moved[:n], moved[n:], bandwidth=width, exclude_self=exclude_self
+                )
+                return self._of(means).item()
+
+            return without_matrix
+        kernel = gaussian_matrix(sample / width)
         if exclude_self:
             kernel.fill_diagonal_(0.0)
         total = kernel.sum()
@@ -91,7 +100,8 @@ class CauchySchwarz(_KernelDivergence):
     Args:
         bandwidth: Standard deviation of the kernel in the units of the data, a number or one per
             column; or a rule that reads the pooled samples: ``"median"`` of their non-self
-            distances (of 2000 fixed rows where there are more) or ``"silverman"``.
+            distances (of 2000 fixed rows where there are more), ``"silverman"`` or ``"knn"``, one
+            number, the mean distance to the 7th other row.
         random_state: Seed of the permutations.
 
     Note:
@@ -132,7 +142,8 @@ class MMD(_KernelDivergence):
     Args:
         bandwidth: Standard deviation of the kernel in the units of the data, a number or one per
             column; or a rule that reads the pooled samples: ``"median"`` of their non-self
-            distances (of 2000 fixed rows where there are more) or ``"silverman"``.
+            distances (of 2000 fixed rows where there are more), ``"silverman"`` or ``"knn"``, one
+            number, the mean distance to the 7th other row.
         unbiased: Leave the pairs of a sample with itself out: the value scatters around 0 for
             equal laws, and may be negative.
         random_state: Seed of the permutations.
@@ -172,16 +183,19 @@ class MMD(_KernelDivergence):
 
 
 def _cautions(means: KernelMeans, n: int, m: int, exclude_self: bool) -> tuple[Caution, ...]:
-    others = max(
+    others = [
         mean.exp().item() * (number - exclude_self) - (not exclude_self)
         for mean, number in ((means.xx, n), (means.yy, m))
-    )
-    if others < SMALLEST_NEIGHBORHOOD:
+    ]
+    share = 1.0 / (1.0 + min(others))
+    most = not exclude_self and share > LARGEST_DIAGONAL_SHARE
+    if most or max(others) < SMALLEST_NEIGHBORHOOD:
         return (
             Caution(
                 "kernel_is_identity",
-                "The bandwidth is so small that every sample sees only itself: the value measures "
-                "the bandwidth and the number of samples. Take a larger bandwidth.",
+                f"The bandwidth is so small that {share:.0%} of the mean kernel sum of a row of x "
+                "or y is the row itself: the value measures the bandwidth and the number of rows. "
+                "Take a larger bandwidth.",
             ),
         )
     if min(mean.exp().item() for mean in means) > LARGEST_MEAN_KERNEL:

@@ -1,5 +1,6 @@
 """Dependence as the transport distance between the joint law and the product of its marginals."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from infoest._cautions import Caution
@@ -205,7 +207,9 @@ class _Smoothed(_Problem):
     ) -> None:
         # The mean squared distance of two rows is twice the summed variances, which are 1 here.
         self.epsilon = 2.0 * regularization
-        super().__init__(product, scale, {"epsilon": self.epsilon * scale**2})
+        squared = self.epsilon * scale * scale  # 0 or infinite for scales beyond 1e154
+        known = squared if 0.0 < squared < math.inf else None
+        super().__init__(product, scale, {"epsilon": known})
         self.x, self.y = (torch.from_numpy(side).to(device) for side in (x, y))
         n, m = len(x), len(product.x)
         self.dense = (n if product.crossed else m) * m <= MOST_PAIRS_OF_MATRIX
@@ -262,7 +266,7 @@ class _Exact(_Problem):
     def __init__(self, x: Array, y: Array, product: _Rows, scale: float, order: int) -> None:
         super().__init__(product, scale, {})
         self.order = order
-        self.squares = tuple(np.square(side[:, None] - side).sum(axis=2) for side in (x, y))
+        self.squares = tuple(cdist(side, side, "sqeuclidean") for side in (x, y))
 
     def power(self, order: Indices) -> tuple[float, float]:
         rows = np.repeat(np.arange(len(order)), len(self.product.x) // len(order))
@@ -323,12 +327,21 @@ def _derangement(n: int, rng: np.random.Generator) -> Indices:
 
 def _in_one_unit(x: Array, y: Array) -> tuple[Array, Array, float]:
     """Return both sides centered and over the root of their summed variances, and that root."""
+    # A power of two changes no digit: differences and squares of the largest numbers overflow.
+    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
+    x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
     x, y = x - x[0], y - y[0]
-    # Divided by the range first: squares of 1e200 overflow.
     largest = max(np.abs(x).max(), np.abs(y).max())
     x, y = x / largest, y / largest
     spread = float(np.sqrt(x.var(axis=0).sum() + y.var(axis=0).sum()))
-    return (x - x.mean(axis=0)) / spread, (y - y.mean(axis=0)) / spread, float(largest) * spread
+    try:
+        scale = math.ldexp(float(largest) * spread, exponent)
+    except OverflowError:
+        raise ValueError(
+            "x and y must have a standard deviation within float64's range, got values up to "
+            f"2**{exponent}. Rescale them."
+        ) from None
+    return (x - x.mean(axis=0)) / spread, (y - y.mean(axis=0)) / spread, scale
 
 
 def _not_converged(error: float) -> Caution:

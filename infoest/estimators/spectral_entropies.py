@@ -27,7 +27,8 @@ class DiffusionSpectralEntropy(EntropyEstimator):
     Args:
         bandwidth: Standard deviation of the kernel in the units of the data, a number or one per
             column; or a rule: ``"sqrt_d"`` (root of the number of columns), ``"median"`` of the
-            non-self distances (of 2000 fixed rows where there are more) or ``"silverman"``.
+            non-self distances (of 2000 fixed rows where there are more), ``"silverman"`` or
+            ``"knn"``, one number, the mean distance to the 7th other row.
         t: Time of diffusion, a positive number; large t leaves only slow modes. At least 1 above
             ``exact_up_to`` rows.
         anisotropy: From 0, the plain random walk that the published code computes, to 1, which
@@ -99,7 +100,8 @@ class MatrixRenyiEntropy(EntropyEstimator):
             ``exact_up_to`` rows.
         bandwidth: Standard deviation of the kernel in the units of the data, a number or one per
             column; or a rule: ``"median"`` of the non-self distances (of 2000 fixed rows where
-            there are more), ``"silverman"`` or ``"sqrt_d"``, the root of the number of columns.
+            there are more), ``"silverman"``, ``"sqrt_d"``, the root of the number of columns, or
+            ``"knn"``, one number, the mean distance to the 7th other row.
         exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 4 s for
             5000 rows on two cores. Above, the spectrum is sampled by block Lanczos in linear
             memory, and ``std_error`` holds the error of that.

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infoest._cautions import Caution
 from infoest._random import generator
 from infoest._validation import Array, as_array, check_int, check_number, is_labels
 from infoest.functional.renyi import entropy_of_scaled
@@ -24,7 +25,7 @@ from infoest.result import Raw
 
 from ._spectra import Found, Side, Spectra, cautions, how, of_diffusion, sampling_error, side
 from .base import Ask, MutualInformationEstimator
-from .kernel_dependence import MOST_ROWS_OF_MATRICES
+from .kernel_dependence import LARGEST_DIAGONAL_SHARE, MOST_ROWS_OF_MATRICES
 
 
 class _Mean(NamedTuple):
@@ -118,7 +119,8 @@ class DiffusionSpectralMI(MutualInformationEstimator):
     Args:
         bandwidth: Standard deviation of the kernel of x in its units, a number or one per column;
             or a rule that reads all rows: ``"sqrt_d"`` (root of the number of columns),
-            ``"median"`` of the non-self distances or ``"silverman"``. Not used for labels.
+            ``"median"`` of the non-self distances, ``"silverman"`` or ``"knn"``, one number, the
+            mean distance to the 7th other row. Not used for labels.
         t: Time of diffusion, a positive number. At least 1 for more than ``exact_up_to`` rows.
         anisotropy: From 0, the plain random walk of the published code, to 1; 0.5 is the paper's.
         n_subsamples: Random subsets of all rows, for each class, without replacement; the exact
@@ -191,7 +193,10 @@ class DiffusionSpectralMI(MutualInformationEstimator):
             reference.value - within.value,
             # None where nothing is random, or one subset does not tell.
             std_error=math.sqrt(sum(variances)) or None if random else None,
-            cautions=cautions(*found, n=len(x), joint=subsets.mean_kernel()),
+            cautions=(
+                *_lonely(classes, len(x)),
+                *cautions(*found, n=len(x), joint=subsets.mean_kernel()),
+            ),
             info={
                 "bandwidth": bandwidth,
                 "classes": len(classes),
@@ -258,8 +263,9 @@ class MatrixRenyi(MutualInformationEstimator):
             sums, fast and exact for any number of rows. At least 1 above ``exact_up_to`` rows.
         bandwidth_x: Standard deviation of the kernel of x in its units, a number or one per
             column; or a rule that reads x: ``"median"`` of its non-self distances (of 2000 fixed
-            rows where there are more), ``"silverman"`` or ``"sqrt_d"``, the root of the number of
-            columns. Not used for labels.
+            rows where there are more), ``"silverman"``, ``"sqrt_d"``, the root of the number of
+            columns, or ``"knn"``, one number, the mean distance to the 7th other row. Not used for
+            labels.
         bandwidth_y: The same for y.
         exact_up_to: Rows, at least 500, up to which all eigenvalues are computed: O(n^3), 11 s for
             5000 rows on two cores. Above, the spectra are sampled by block Lanczos in linear
@@ -356,6 +362,20 @@ def _weighted(shares: list[float], means: list[_Mean]) -> _Mean:
     if len(known) == len(means):
         variance = sum(share**2 * spread for share, spread in zip(shares, known, strict=True))
     return _Mean(value, variance, [found for mean in means for found in mean.found])
+
+
+def _lonely(classes: list[Indices], n: int) -> tuple[Caution, ...]:
+    """Return a caution where most rows are alone in their class, and see only themselves."""
+    alone = sum(len(rows) == 1 for rows in classes)
+    if alone <= LARGEST_DIAGONAL_SHARE * n:
+        return ()
+    return (
+        Caution(
+            "kernel_is_identity",
+            f"{alone} of {n} rows are alone in their class and see only themselves: their entropy "
+            "is 0 whatever x is, and the value says nothing about them. Group rare labels.",
+        ),
+    )
 
 
 def _equal_bins(y: Array, number: int) -> Array:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from infoest._validation import check_bool
 from infoest.kernels._samples import check_paired, result_dtype
-from infoest.kernels.bandwidth import Bandwidth
+from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.kernels.formulas import gaussian
 from infoest.kernels.reductions import log_kernel_sum
 
-from .divergences import named_bandwidth, with_two_axes
+from .divergences import with_two_axes
 
 # Dependence of a side on itself, over its mean squared kernel, below which it is rounding.
 RESOLUTION = 1e-12
@@ -166,7 +167,8 @@ def cauchy_schwarz_qmi(
         rounding. Differentiable in x, y and bandwidths given as tensors.
 
     Raises:
-        TypeError: If x or y is not a floating-point tensor, or a bandwidth is not numeric.
+        TypeError: If x or y is not a floating-point tensor, a bandwidth is not numeric, or an
+            option is no bool.
         ValueError: If shapes do not fit, there are less than 2 rows, values are not finite or a
             bandwidth is not positive.
 
@@ -185,6 +187,7 @@ def cauchy_schwarz_qmi(
         >>> cauchy_schwarz_qmi(x, x, bandwidth_x=1.0, bandwidth_y=1.0)  # log 2
         tensor(0.6931, dtype=torch.float64)
     """
+    check_bool("normalized", normalized)
     sides = _sides(x, y, bandwidth_x, bandwidth_y, exclude_self=False)
     return _measured(sides, lambda means: means.cauchy_schwarz_qmi, normalized).to(
         result_dtype(x, y)
@@ -223,7 +226,8 @@ def hsic(
         and bandwidths given as tensors.
 
     Raises:
-        TypeError: If x or y is not a floating-point tensor, or a bandwidth is not numeric.
+        TypeError: If x or y is not a floating-point tensor, a bandwidth is not numeric, or an
+            option is no bool.
         ValueError: If shapes do not fit, there are less than 2 (unbiased: 4) rows, values are not
             finite or a bandwidth is not positive.
 
@@ -243,6 +247,8 @@ def hsic(
         >>> hsic(x, x, bandwidth_x=1.0, bandwidth_y=1.0)
         tensor(0.2500, dtype=torch.float64)
     """
+    check_bool("unbiased", unbiased)
+    check_bool("normalized", normalized)
     sides = _sides(x, y, bandwidth_x, bandwidth_y, exclude_self=unbiased)
     return _measured(sides, lambda means: means.hsic, normalized).to(result_dtype(x, y))
 
@@ -258,8 +264,8 @@ def _sides(
         raise ValueError(f"x and y must have at least {fewest} rows{with_option}, got {len(x)}.")
     # Dependences are small differences of means: they keep all digits.
     x, y = x.double(), y.double()
-    width_x = named_bandwidth("bandwidth_x", bandwidth_x, x)
-    width_y = named_bandwidth("bandwidth_y", bandwidth_y, y)
+    width_x = resolve_bandwidth(bandwidth_x, x, name="bandwidth_x")
+    width_y = resolve_bandwidth(bandwidth_y, y, name="bandwidth_y")
     return (
         KernelSide.of(x, width_x, exclude_self=exclude_self),
         KernelSide.of(y, width_y, exclude_self=exclude_self),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from infoest._validation import check_bool
 from infoest.kernels._samples import check_paired, check_samples, result_dtype
 from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.kernels.reductions import log_kernel_sum
@@ -122,7 +123,8 @@ def mmd(x: Tensor, y: Tensor, *, bandwidth: Bandwidth = "median", unbiased: bool
         equal laws. Differentiable in x, y and a bandwidth given as a tensor.
 
     Raises:
-        TypeError: If x or y is not a floating-point tensor, or ``bandwidth`` is not numeric.
+        TypeError: If x or y is not a floating-point tensor, ``bandwidth`` is not numeric, or
+            ``unbiased`` is no bool.
         ValueError: If shapes do not fit, values are not finite or the bandwidth is not positive.
 
     Note:
@@ -138,6 +140,7 @@ def mmd(x: Tensor, y: Tensor, *, bandwidth: Bandwidth = "median", unbiased: bool
         >>> round(mmd(x, x + 3.0, bandwidth=1.0).item(), 4)  # 2 - 2 exp(-9/2)
         1.9778
     """
+    check_bool("unbiased", unbiased)
     means = log_kernel_means(x, y, bandwidth=bandwidth, exclude_self=unbiased)
     return means.mmd.to(result_dtype(x, y))
 
@@ -195,8 +198,8 @@ def conditional_cauchy_schwarz(
     check_paired(y=y, y_pred=y_pred)
     dtype = torch.promote_types(result_dtype(x, y), y_pred.dtype)
     x, y, y_pred = x.double(), y.double(), y_pred.double()
-    width_x = named_bandwidth("bandwidth_x", bandwidth_x, x).expand(x.shape[1])
-    width_y = named_bandwidth("bandwidth_y", bandwidth_y, y).expand(y.shape[1])
+    width_x = resolve_bandwidth(bandwidth_x, x, name="bandwidth_x").expand(x.shape[1])
+    width_y = resolve_bandwidth(bandwidth_y, y, name="bandwidth_y").expand(y.shape[1])
     both = torch.cat([width_x, width_y])
     true, predicted = torch.cat([x, y], dim=1), torch.cat([x, y_pred], dim=1)
     log_squares = 2.0 * log_kernel_sum(x, x, bandwidth=width_x)
@@ -207,14 +210,6 @@ def conditional_cauchy_schwarz(
 
     divergence = term(true, true) + term(predicted, predicted) - 2.0 * term(predicted, true)
     return divergence.to(dtype)
-
-
-def named_bandwidth(name: str, bandwidth: Bandwidth, sample: Tensor) -> Tensor:
-    """Return `resolve_bandwidth` of one sample, with errors that name the parameter."""
-    try:
-        return resolve_bandwidth(bandwidth, sample)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("bandwidth", name)) from None
 
 
 def with_two_axes(sample: Tensor) -> Tensor:

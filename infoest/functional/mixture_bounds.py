@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from infoest.kernels._samples import check_samples, result_dtype
-from infoest.kernels.bandwidth import Bandwidth
+from infoest.kernels.bandwidth import Bandwidth, resolve_bandwidth
 from infoest.kernels.reductions import LARGEST, log_kernel_sum
 
-from .divergences import named_bandwidth, with_two_axes
+from .divergences import with_two_axes
 
 # Coordinates of pairs held at once: 2 MB of float64 each time they are used.
 BLOCK_ENTRIES = 2**18
@@ -37,7 +37,8 @@ def kde_entropy_bounds(t: Tensor, *, variance: Bandwidth) -> tuple[Tensor, Tenso
 
     Raises:
         TypeError: If t is not a floating-point tensor or ``variance`` is not numeric.
-        ValueError: If the shape is wrong, values are not finite or the variance is not positive.
+        ValueError: If the shape is wrong, values are not finite, or the variance is not positive or
+            vanishingly small beside the squared range of t.
 
     Note:
         Exact bounds for this finite mixture, not for the law that the centers come from.
@@ -56,14 +57,20 @@ def kde_entropy_bounds(t: Tensor, *, variance: Bandwidth) -> tuple[Tensor, Tenso
     if isinstance(variance, str):
         raise TypeError(f"variance must be a number or one per column, got {variance!r}.")
     dtype, t = result_dtype(t, t), t.double()
-    variance = named_bandwidth("variance", variance, t).expand(t.shape[1])
+    variance = resolve_bandwidth(variance, t, name="variance").expand(t.shape[1])
+    width = variance.sqrt()
+    ranges = (t.amax(dim=0) - t.amin(dim=0)).detach()
+    if not bool((width > ranges / LARGEST).all()):
+        raise ValueError(
+            f"variance must be at least {LARGEST**-2:g} times the squared range of t, "
+            f"got {variance.detach().min().item():g}."
+        )
     of_noise = 0.5 * (math.log(2.0 * math.pi) + 1.0 + variance.log()).sum()
 
     def bound(width: Tensor) -> Tensor:
         log_sums = log_kernel_sum(t, t, bandwidth=width)
         return (of_noise + math.log(len(t)) - log_sums.mean()).to(dtype)
 
-    width = variance.sqrt()
     return bound(2.0 * width), bound(width)
 
 

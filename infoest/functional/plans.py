@@ -9,6 +9,8 @@ from infoest._validation import check_number
 from infoest.kernels._samples import check_samples, result_dtype
 from infoest.kernels.reductions import kernel_matvec, log_kernel_sum
 
+from .divergences import with_two_axes
+
 # Relative error of the marginals of a plan that is put down to its solver.
 MARGINAL_TOLERANCE = 1e-3
 # Kernel densities below this are taken for it: their logs stay finite where the plan is 0.
@@ -53,7 +55,7 @@ def infoot_mi(x: Tensor, y: Tensor, plan: Tensor, bandwidth: float = 0.5) -> Ten
         >>> round(infoot_mi(x, x, torch.eye(3, dtype=torch.float64) / 3, 0.1).item(), 3)  # log 3
         1.099
     """
-    x, y = _with_two_axes(x), _with_two_axes(y)
+    x, y = with_two_axes(x), with_two_axes(y)
     check_samples(x=x)
     check_samples(y=y)
     relative = check_number("bandwidth", bandwidth, low=0.0, open_low=True)
@@ -114,8 +116,3 @@ def _checked_plan(plan: Tensor, x: Tensor, y: Tensor) -> Tensor:
                 "Divide a matching by its number of pairs."
             )
     return weights
-
-
-def _with_two_axes(sample: Tensor) -> Tensor:
-    # A kernel on 1-D tensors would broadcast and be constant: one feature is a column.
-    return sample[:, None] if isinstance(sample, Tensor) and sample.ndim == 1 else sample

@@ -204,10 +204,7 @@ def resolve_width(bandwidth: Bandwidth, sample: Tensor, name: str = "bandwidth")
         check_option(name, bandwidth, rules, "Or pass a number or one number per column.")
     if isinstance(bandwidth, str) and bandwidth == SQRT_D:
         return sample.new_tensor(math.sqrt(sample.shape[1]))
-    try:
-        return resolve_bandwidth(bandwidth, sample)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("bandwidth", name)) from None
+    return resolve_bandwidth(bandwidth, sample, name=name)
 
 
 def gaussian_matrix(x: Tensor) -> Tensor:

@@ -61,8 +61,14 @@ def _log_kernel(x: Tensor, y: Tensor, formula: Formula, exclude_self: bool) -> A
 
 def _same_index(x: Tensor) -> Any:
     """Return 1 for pairs (i, i) and 0 elsewhere."""
-    index = torch.arange(len(x), dtype=x.dtype, device=x.device)[:, None]
-    return (0.5 - (_rows(index) - _columns(index)).abs()).step()
+    index = _digits(torch.arange(len(x), device=x.device), x.dtype)
+    return (0.5 - (_rows(index) - _columns(index)).abs().sum(-1)).step()
+
+
+def _digits(index: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return integers as two digits, shape (n, 2): float32 holds none above 2**24 by itself."""
+    base = 2**20
+    return torch.stack([index // base, index % base], dim=1).to(dtype)
 
 
 def _rows(x: Tensor) -> Any:

@@ -22,7 +22,7 @@ MEDIAN_ROWS = 2000
 SCALE_NEIGHBOR = 7
 
 
-def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor) -> Tensor:
+def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor, name: str = "bandwidth") -> Tensor:
     """Return a bandwidth in numbers; rules are read from the pooled samples.
 
     - ``"silverman"``: (4 / ((d + 2) n))^(1 / (d + 4)) times the standard deviation of each column.
@@ -37,6 +37,7 @@ def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor) -> Tensor:
         bandwidth: Name of a rule, a positive number in the units of the samples, or one positive
             number per column, shape (d,).
         samples: One or several samples, each of shape (n, d).
+        name: Of the caller's parameter, for errors.
 
     Returns:
         Float64 tensor of shape () or (d,) on the samples' device. Differentiable in a given
@@ -44,8 +45,8 @@ def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor) -> Tensor:
 
     Raises:
         TypeError: If ``bandwidth`` holds anything but numbers.
-        ValueError: If the rule is unknown, the shape is wrong, a number is not positive and
-            finite, or the samples do not vary enough for the rule.
+        ValueError: If there is no sample, the rule is unknown, the shape is wrong, a number is not
+            positive and finite, or the samples do not vary enough for the rule.
 
     References:
         Silverman (1986), Density Estimation for Statistics and Data Analysis, eq. 4.14.
@@ -59,39 +60,58 @@ def resolve_bandwidth(bandwidth: Bandwidth, *samples: Tensor) -> Tensor:
         >>> resolve_bandwidth(0.5, x).item()
         0.5
     """
+    if not samples:
+        raise ValueError(f"samples must be given for {name}, got none. Pass those of the kernel.")
     for sample in samples:
         check_samples(samples=sample)
     if isinstance(bandwidth, str):
-        check_option("bandwidth", bandwidth, RULES, "Or pass a number or one number per column.")
+        check_option(name, bandwidth, RULES, "Or pass a number or one number per column.")
         with torch.no_grad():
-            return RULES[bandwidth](*(sample.double() for sample in samples))
-    width = _as_tensor(bandwidth).to(samples[0].device, torch.float64)
+            return _by_rule(name, bandwidth, [sample.double() for sample in samples])
+    width = _as_tensor(name, bandwidth).to(samples[0].device, torch.float64)
     n_columns = samples[0].shape[1]
     if width.shape not in ((), (n_columns,)):
         raise ValueError(
-            f"bandwidth must be a number or one number per column, shape ({n_columns},), "
+            f"{name} must be a number or one number per column, shape ({n_columns},), "
             f"got shape {tuple(width.shape)}."
         )
     bad = width.detach()[~((width > 0.0) & torch.isfinite(width))]
     if len(bad):
-        raise ValueError(f"bandwidth must be positive and finite, got {bad[0].item()}.")
+        raise ValueError(f"{name} must be positive and finite, got {bad[0].item()}.")
     return width
 
 
-def silverman(*samples: Tensor) -> Tensor:
+def _by_rule(name: str, rule: str, samples: list[Tensor]) -> Tensor:
+    """Return the bandwidth of a rule at any magnitude of float64 samples."""
+    largest = torch.stack([sample.abs().amax(dim=0) for sample in samples]).amax(dim=0)
+    if rule != "silverman":  # distances need one unit for all columns
+        largest = largest.amax()
+    # Squares of 1e200 overflow. A power of two changes no digit; this one has an inverse, too.
+    exponent = torch.frexp(largest).exponent.clamp(-1021, 1022)
+    unit = torch.ldexp(torch.ones_like(largest), exponent.double())
+    width = RULES[rule](name, *(sample / unit for sample in samples)) * unit
+    if not bool(((width > 0.0) & torch.isfinite(width)).all()):
+        raise ValueError(
+            f"samples must not vary beyond float64's range for {name}={rule!r}, got values up to "
+            f"{largest.max().item():.2g}. Rescale them."
+        )
+    return width
+
+
+def silverman(name: str, *samples: Tensor) -> Tensor:
     """Return Silverman's bandwidth of every column of the pooled samples, shape (d,)."""
     pooled = torch.cat(samples)
     n, d = pooled.shape
     deviation = pooled.std(dim=0) if n > 1 else pooled.new_zeros(d)
     if not bool((deviation > 0.0).all()):
         raise ValueError(
-            "samples must vary in every column for bandwidth='silverman', got a constant column. "
+            f"samples must vary in every column for {name}='silverman', got a constant column. "
             "Pass a number."
         )
     return deviation * (4.0 / ((d + 2.0) * n)) ** (1.0 / (d + 4.0))
 
 
-def median_distance(*samples: Tensor) -> Tensor:
+def median_distance(name: str, *samples: Tensor) -> Tensor:
     """Return the median of the non-self distances of the pooled samples, shape ()."""
     total = sum(len(sample) for sample in samples)
     share = min(1.0, MEDIAN_ROWS / total)
@@ -99,14 +119,14 @@ def median_distance(*samples: Tensor) -> Tensor:
     positive = distances[distances > 0.0]
     if not len(positive):
         raise ValueError(
-            "samples must hold two different rows for bandwidth='median', got equal rows. "
+            f"samples must hold two different rows for {name}='median', got equal rows. "
             "Pass a number."
         )
     median = _median(distances)
     return median if bool(median > 0.0) else _median(positive)
 
 
-def neighbor_distance(*samples: Tensor) -> Tensor:
+def neighbor_distance(name: str, *samples: Tensor) -> Tensor:
     """Return the mean distance to the 7th nearest other row of the pooled samples, shape ()."""
     pooled = torch.cat(samples)
     pooled = pooled - pooled.mean(dim=0)
@@ -117,7 +137,7 @@ def neighbor_distance(*samples: Tensor) -> Tensor:
     distance = (rows - pooled[own_and_others[:, -1]]).norm(dim=1).mean()
     if not bool(distance > 0.0):
         raise ValueError(
-            "samples must hold rows that are not repeated seven times for bandwidth='knn', got "
+            f"samples must hold rows that are not repeated seven times for {name}='knn', got "
             "equal rows. Pass a number."
         )
     return distance
@@ -141,14 +161,14 @@ def _median(values: Tensor) -> Tensor:
     return 0.5 * (low + high)
 
 
-def _as_tensor(bandwidth: float | Sequence[float] | npt.NDArray[Any] | Tensor) -> Tensor:
+def _as_tensor(name: str, bandwidth: float | Sequence[float] | npt.NDArray[Any] | Tensor) -> Tensor:
     if isinstance(bandwidth, Tensor):
+        if bandwidth.is_complex() or bandwidth.dtype == torch.bool:
+            raise TypeError(f"{name} must hold numbers only, got dtype {bandwidth.dtype}.")
         return bandwidth
     if isinstance(bandwidth, (list, tuple, np.ndarray)):
         numbers = np.array(bandwidth)
         if numbers.dtype.kind not in "iuf":
-            raise TypeError(f"bandwidth must hold numbers only, got {bandwidth!r}.")
+            raise TypeError(f"{name} must hold numbers only, got {bandwidth!r}.")
         return torch.from_numpy(numbers.astype(np.float64))
-    return torch.tensor(
-        check_number("bandwidth", bandwidth, low=0.0, open_low=True), dtype=torch.float64
-    )
+    return torch.tensor(check_number(name, bandwidth, low=0.0, open_low=True), dtype=torch.float64)

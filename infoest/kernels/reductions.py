@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from infoest._validation import check_int, check_option
+from infoest._validation import check_bool, check_int, check_option
 
 from ._samples import check_samples, result_dtype
 from ._tiles import LARGEST_NORMS, largest_norms
@@ -55,7 +55,8 @@ def log_kernel_sum(
         bandwidth: Scale of the kernel: a positive number or one per column, shape (d,).
         exclude_self: Leave out the pairs (i, i); then x and y have equal lengths.
         weights: Weights w of y, shape (m,), not negative and not all zero; None for ones.
-        log_weights: The logs of the weights instead, any numbers, shape (m,); -inf is weight 0.
+        log_weights: The logs of the weights instead, any numbers, shape (m,); -inf is weight 0,
+            and not for all.
         backend: ``"dense"`` holds the (n, m) matrix; ``"chunked"`` a tile or a block of rows at a
             time, in the backward pass, too; ``"keops"`` none of it, but compiles for seconds at
             its first use. ``"auto"`` takes ``"dense"`` up to 2**24 pairs (Gaussian on a CPU:
@@ -66,7 +67,8 @@ def log_kernel_sum(
         twice, in ``x``, ``y``, ``bandwidth`` and the weights.
 
     Raises:
-        TypeError: If x or y is not a floating-point tensor, or ``bandwidth`` is not numeric.
+        TypeError: If x or y is not a floating-point tensor, ``bandwidth`` is not numeric, or
+            ``exclude_self`` is no bool.
         ValueError: If ``backend`` is unknown, shapes do not fit, values are not finite, weights
             are negative or all zero, both kinds of weights are given, the bandwidth is so small
             that squares overflow, or there are too many pairs for ``"dense"``.
@@ -79,6 +81,7 @@ def log_kernel_sum(
         tensor([-2., -2.])
     """
     check_option("backend", backend, BACKENDS)
+    check_bool("exclude_self", exclude_self)
     _check_formula(formula)
     check_samples(x=x, y=y)
     if exclude_self:
@@ -88,7 +91,7 @@ def log_kernel_sum(
     if weights is not None:
         weights = _checked_weights(weights, y, exclude_self)
     if log_weights is not None:
-        log_weights = _checked_log_weights(log_weights, y)
+        log_weights = _checked_log_weights(log_weights, y, exclude_self)
     backend = _chosen(backend, x, y, tiled=formula is gaussian)
     single = formula is gaussian and (log_weights is None or _small(log_weights))
     left, right = _scaled(x, y, bandwidth, backend, single=single)
@@ -145,6 +148,7 @@ def kernel_matvec(
         tensor([-2.,  0.], dtype=torch.float64)
     """
     check_option("backend", backend, BACKENDS)
+    check_bool("exclude_self", exclude_self)
     check_samples(x=x, y=y)
     columns = _checked_vectors(v, y)
     if exclude_self:
@@ -206,6 +210,7 @@ def nearest(
         (tensor([1., 1., 4.]), tensor([1, 0, 1]))
     """
     check_option("backend", backend, BACKENDS)
+    check_bool("exclude_self", exclude_self)
     check_option("metric", metric, METRICS)
     check_samples(x=x, y=y)
     if exclude_self:
@@ -328,18 +333,22 @@ def _checked_weights(weights: Tensor, y: Tensor, exclude_self: bool) -> Tensor:
     _check_one_per_row("weights", weights, y)
     if not bool((torch.isfinite(weights) & (weights >= 0.0)).all()):
         raise ValueError("weights must be finite and not negative, got one that is.")
-    fewest = 2 if exclude_self else 1
-    positive = int((weights > 0.0).sum())
-    if positive < fewest:
-        raise ValueError(f"weights must hold at least {fewest} positive, got {positive}.")
+    _check_some_weigh("weights", "positive", weights > 0.0, exclude_self)
     return weights.to(y.device, torch.float64)
 
 
-def _checked_log_weights(log_weights: Tensor, y: Tensor) -> Tensor:
+def _checked_log_weights(log_weights: Tensor, y: Tensor, exclude_self: bool) -> Tensor:
     _check_one_per_row("log_weights", log_weights, y)
     if not bool((log_weights < torch.inf).all()):  # NaN is not, either
         raise ValueError("log_weights must be below infinity, got one that is not.")
+    _check_some_weigh("log_weights", "above -inf", log_weights > -torch.inf, exclude_self)
     return log_weights.to(y.device, torch.float64)
+
+
+def _check_some_weigh(name: str, rule: str, weighs: Tensor, exclude_self: bool) -> None:
+    fewest, found = 1 + exclude_self, int(weighs.sum())
+    if found < fewest:
+        raise ValueError(f"{name} must hold at least {fewest} {rule}, got {found}.")
 
 
 def _check_one_per_row(name: str, weights: Tensor, y: Tensor) -> None:

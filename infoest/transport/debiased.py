@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from infoest._validation import check_int, check_number
+from infoest.functional.divergences import with_two_axes
 from infoest.kernels._samples import check_samples, result_dtype
 from infoest.kernels.reductions import log_kernel_sum
 
@@ -67,7 +68,7 @@ def sinkhorn_divergence(
         >>> round(sinkhorn_divergence(x, x + 2.0, epsilon=0.1).item(), 6)  # a shift by 2
         4.0
     """
-    x, y = _with_two_axes(x), _with_two_axes(y)
+    x, y = with_two_axes(x), with_two_axes(y)
     check_samples(x=x, y=y)
     check_number("epsilon", epsilon, low=0.0, open_low=True)
     check_number("tolerance", tolerance, low=0.0, open_low=True)
@@ -160,8 +161,3 @@ def _largest_square(x: Tensor, y: Tensor) -> float:
     low = torch.minimum(x.amin(dim=0), y.amin(dim=0))
     high = torch.maximum(x.amax(dim=0), y.amax(dim=0))
     return float((high - low).square().sum())
-
-
-def _with_two_axes(sample: Tensor) -> Tensor:
-    # A kernel on 1-D tensors would broadcast and be constant: one feature is a column.
-    return sample[:, None] if isinstance(sample, Tensor) and sample.ndim == 1 else sample

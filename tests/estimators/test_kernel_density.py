@@ -264,3 +264,14 @@ def test_refuses_bad_bandwidths(estimator):
             estimator(bandwidth=bad).estimate(*data)
     median = estimator(bandwidth="median").estimate(*data)
     assert np.isfinite(median.value)
+
+
+@pytest.mark.parametrize(("width", "warned"), [(0.001, True), (0.003, True), (0.3, False)])
+def test_says_when_a_typical_row_would_see_mostly_itself(width, warned):
+    x, y = normal(200, 1, rho=0.5)
+    e = KDEEntropy(bandwidth=width).estimate(x, confidence=None)
+    share = 1.0 / (1.0 + e.info["effective_neighbors"])
+    said = [c.sentence for c in e.warnings if c.code == "kernel_is_identity"]
+    assert len(said) == warned == (share > 0.5)
+    assert all(f" {share:.0%} of its own kernel sum" in sentence for sentence in said)
+    assert KDE(bandwidth=width).estimate(x, y, confidence=None).has("kernel_is_identity") == warned

@@ -13,6 +13,7 @@ from infoest import HSIC, CauchySchwarzQMI
 from infoest.datasets import correlated_normal
 from infoest.estimators import kernel_dependence
 from infoest.functional import cauchy_schwarz_qmi, hsic
+from infoest.kernels.bandwidth import RULES
 
 CLASSES = [CauchySchwarzQMI, HSIC]
 each_class = pytest.mark.parametrize("method", CLASSES)
@@ -135,11 +136,31 @@ def test_degenerate_kernels_are_said(method) -> None:
     assert not method().estimate(x, y).warnings
 
 
-def test_a_design_with_every_pair_once_is_not_degenerate() -> None:
-    x, y = (side.ravel() for side in np.meshgrid(np.arange(10.0), np.arange(10.0)))
-    e = CauchySchwarzQMI(bandwidth_x=0.1, bandwidth_y=0.1).estimate(x, y, block=1)
+@pytest.mark.parametrize("levels", [(10, 10), (2, 3)])
+def test_a_design_with_every_pair_once_is_not_degenerate(levels) -> None:
+    x, y = (side.ravel() for side in np.meshgrid(*map(np.arange, levels)))
+    e = CauchySchwarzQMI(bandwidth_x=0.1, bandwidth_y=0.1).estimate(1.0 * x, 1.0 * y, block=1)
     assert not e.warnings
     assert e.value == pytest.approx(0.0, abs=1e-12)
+
+
+def share_of_diagonal(x, y, width: float) -> float:
+    squares = sum(np.square(side[:, None] - side).sum(-1) for side in (x, y))
+    return len(x) / np.exp(-0.5 * squares / width**2).sum()
+
+
+@each_class
+@pytest.mark.parametrize(("width", "warned"), [(0.03, True), (0.07, True), (0.2, False)])
+def test_says_how_much_of_a_kernel_sum_is_the_row_itself(method, width, warned) -> None:
+    x, y = pairs(200)
+    share = share_of_diagonal(x, y, width)
+    assert (share > 0.5) == warned
+    found = method(bandwidth_x=width, bandwidth_y=width).estimate(x, y)
+    said = [c.sentence for c in found.warnings if c.code == "kernel_is_identity"]
+    assert len(said) == warned
+    assert all(f" {share:.0%} of the mean kernel sum" in sentence for sentence in said)
+    left_out = HSIC(bandwidth_x=width, bandwidth_y=width, unbiased=True).estimate(x, y)
+    assert not left_out.warnings  # the diagonal is in no sum
 
 
 def test_wide_kernels_still_have_a_p_value() -> None:
@@ -170,3 +191,31 @@ def test_independence_of_many_rows_is_not_drowned_in_rounding() -> None:
 def test_settings_are_refused_by_name(options, error, message) -> None:
     with pytest.raises(error, match=message):
         HSIC(**options).estimate(*pairs())
+
+
+@each_class
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_rules_follow_the_unit_at_any_magnitude(method, scale: float) -> None:
+    x, y = pairs()
+    expected = method().estimate(x, y).value
+    assert method().estimate(scale * x, scale * y).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        infoest.CauchySchwarz,
+        infoest.CauchySchwarzQMI,
+        infoest.DiffusionSpectralEntropy,
+        infoest.DiffusionSpectralMI,
+        infoest.HSIC,
+        infoest.KDE,
+        infoest.KDEEntropy,
+        infoest.MatrixRenyi,
+        infoest.MatrixRenyiEntropy,
+        infoest.MMD,
+    ],
+)
+def test_docstrings_tell_every_rule(method) -> None:
+    for rule in RULES:
+        assert f'``"{rule}"``' in method.__doc__

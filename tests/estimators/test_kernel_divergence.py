@@ -9,6 +9,8 @@ from infoest import MMD, CauchySchwarz
 from infoest.estimators import kernel_divergence
 from infoest.estimators.base import Ask
 from infoest.functional import cauchy_schwarz, mmd
+from infoest.functional.divergences import log_kernel_means
+from infoest.kernels import bandwidth as bandwidths
 
 
 def samples(n, d, seed=0, shift=0.0):
@@ -168,3 +170,42 @@ def test_mmd_says_degenerate_kernels():
         assert MMD(bandwidth=1e9, unbiased=unbiased).estimate(x, y).has("kernel_is_constant")
     with pytest.raises(TypeError, match="unbiased must be"):
         MMD(unbiased=1).estimate(x, y)
+
+
+@pytest.mark.parametrize("method", [CauchySchwarz, MMD])
+@pytest.mark.parametrize(("width", "warned"), [(0.003, True), (0.006, True), (0.03, False)])
+def test_says_how_much_of_a_kernel_sum_is_the_row_itself(method, width, warned):
+    x, y = samples(100, 1), samples(80, 1, seed=1)
+    share = max(len(part) / np.exp(-0.5 * ((part - part.T) / width) ** 2).sum() for part in (x, y))
+    assert (share > 0.5) == warned
+    e = method(bandwidth=width).estimate(x, y)
+    said = [c.sentence for c in e.warnings if c.code == "kernel_is_identity"]
+    assert len(said) == warned
+    assert all(f" {share:.0%} of the mean kernel sum" in sentence for sentence in said)
+    assert not MMD(bandwidth=width, unbiased=True).estimate(x, y).warnings  # it is in no sum
+
+
+@pytest.mark.parametrize("most_rows", [10, 5000])
+def test_permutations_have_the_bandwidth_of_the_value(monkeypatch, most_rows):
+    monkeypatch.setattr(kernel_divergence, "MOST_ROWS_OF_MATRIX", most_rows)
+    monkeypatch.setattr(bandwidths, "MEDIAN_ROWS", 12)  # the rule reads some rows, by their place
+    rng = np.random.default_rng(3)
+    pooled = rng.standard_normal((60, 2))
+    ask = Ask(None, 1.0, rng)
+    width = CauchySchwarz()._estimate(pooled[:35], pooled[35:], ask).info["bandwidth"]
+    statistic = CauchySchwarz()._statistic(pooled, 35, ask)
+    moved = torch.from_numpy(pooled)
+    for _ in range(3):
+        order = rng.permutation(60)
+        means = log_kernel_means(moved[order[:35]], moved[order[35:]], bandwidth=width)
+        assert statistic(order) == pytest.approx(means.cauchy_schwarz.item(), rel=1e-9)
+
+
+def test_permutations_keep_the_digits_of_clusters_far_apart():
+    rng = np.random.default_rng(4)
+    pooled = rng.standard_normal((60, 2)) + 1e7 * (np.arange(60) % 2)[:, None]
+    order = rng.permutation(60)
+    ask = Ask(None, 1.0, rng)
+    estimator = CauchySchwarz(bandwidth=1.0)
+    value = estimator._estimate(pooled[order[:30]], pooled[order[30:]], ask).value
+    assert estimator._statistic(pooled, 30, ask)(order) == pytest.approx(value, rel=1e-9)

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -292,3 +293,43 @@ def test_refuses_what_is_too_large():
         WassersteinDependency(exact=True, n_derangements=7).estimate(x, y)
     with pytest.raises(ValueError, match=r"^discrete must be None for WassersteinDependency"):
         WassersteinDependency().estimate(x, y, discrete="y")
+
+
+# ------------------------------------------------------------------------------- found in a review
+
+
+@each_variant
+@pytest.mark.parametrize("scale", [1e-300, 1e200, 1e300])
+def test_any_magnitude_has_its_value(settings, scale):
+    x, y = pairs(30)
+    value = WassersteinDependency(**settings).estimate(x, y).value
+    e = WassersteinDependency(**settings).estimate(scale * x, scale * y)
+    assert e.value / scale == pytest.approx(value, rel=1e-9)
+    assert e.info.get("epsilon") is None  # squares of the unit are beyond float64
+
+
+def test_the_largest_numbers_have_a_value_or_are_refused():
+    x, y = pairs(30)
+    largest = 1.7e308 / max(np.abs(x).max(), np.abs(y).max())
+    value = WassersteinDependency().estimate(x, y).value
+    e = WassersteinDependency().estimate(largest * x, largest * y)
+    assert e.value / largest == pytest.approx(value, rel=1e-9)
+    extremes = np.where(x > 0.0, 1.7e308, -1.7e308)
+    with pytest.raises(ValueError, match=r"^x and y must have a standard deviation within"):
+        WassersteinDependency().estimate(extremes, np.hstack([extremes, y]))
+
+
+@pytest.mark.parametrize("settings", [{}, {"exact": True}, {"slices": 10}])
+def test_a_full_design_is_its_own_product(settings):
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(5.0), np.arange(5.0)))
+    e = WassersteinDependency(n_derangements="all", **settings).estimate(x, y, block=1)
+    assert e.value == pytest.approx(0.0, abs=2e-3)
+
+
+def test_exact_holds_no_differences_of_all_columns():
+    x, y = pairs(300, dim=100)
+    tracemalloc.start()
+    WassersteinDependency(exact=True).estimate(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * 1200**2  # three matrices of the product sample; differences are 72 MB a side

@@ -79,6 +79,17 @@ def test_one_class_and_classes_of_one_row_have_no_information() -> None:
             assert DiffusionSpectralMI(bandwidth=0.5, n_subsamples=number).estimate(x, y).value == 0
 
 
+@pytest.mark.parametrize("number", [0, 5])
+def test_says_when_most_rows_are_alone_in_their_class(number: int) -> None:
+    x, estimator = samples(30, 2), DiffusionSpectralMI(bandwidth=0.5, n_subsamples=number)
+    for alone in (30, 16):
+        y = np.maximum(np.arange(30), 29 - alone)
+        found = estimator.estimate(x, y)
+        assert found.has("kernel_is_identity")
+        assert found.warnings[0].sentence.startswith(f"{alone} of 30 rows are alone")
+    assert not estimator.estimate(x, np.maximum(np.arange(30), 15)).warnings
+
+
 def test_subsets_of_classes_of_one_size_differ() -> None:
     """The published code draws the same subsets for every class."""
     x, y = samples(40, 2), np.repeat([0, 1], 20)

@@ -103,3 +103,57 @@ def test_refuses_samples_that_do_not_vary():
         resolve_bandwidth("silverman", same[:1])
     with pytest.raises(ValueError, match="n_samples, n_features"):
         resolve_bandwidth("median", same[:, 0])
+
+
+@pytest.mark.parametrize("rule", ["median", "silverman", "knn"])
+@pytest.mark.parametrize("exponent", [-1000, -540, 510, 1000])
+def test_rules_follow_the_unit_at_any_magnitude(rule, exponent):
+    x = samples(50, 2)
+    expected = resolve_bandwidth(rule, x)
+    width = resolve_bandwidth(rule, torch.from_numpy(np.ldexp(x.numpy(), exponent)))
+    np.testing.assert_array_equal(np.ldexp(width.numpy(), -exponent), expected)
+
+
+def test_silverman_of_columns_of_very_different_magnitudes():
+    x = samples(50, 2)
+    width = resolve_bandwidth("silverman", x * torch.tensor([1e-200, 1e200], dtype=torch.float64))
+    expected = resolve_bandwidth("silverman", x).numpy() * [1e-200, 1e200]
+    np.testing.assert_allclose(width, expected, rtol=1e-12)
+
+
+def test_refuses_a_rule_whose_number_float64_does_not_hold():
+    x = torch.tensor([[-1.7e308], [1.7e308]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"^samples must not vary beyond .* width='median', got"):
+        resolve_bandwidth("median", x, name="width")
+
+
+def test_refuses_no_samples_and_tensors_that_hold_no_real_numbers():
+    for bandwidth in ("median", 1.0):
+        with pytest.raises(ValueError, match=r"^samples must be given for bandwidth, got none\."):
+            resolve_bandwidth(bandwidth)
+    for bad in (torch.tensor(1.0 + 2.0j), torch.tensor(True)):
+        with pytest.raises(TypeError, match=r"^bandwidth must hold numbers only, got dtype"):
+            resolve_bandwidth(bad, samples(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "error"),
+    [
+        ("scott", ValueError),
+        ([1.0, 2.0, 3.0], ValueError),
+        (-1.0, ValueError),
+        (torch.tensor(-1.0), ValueError),
+        (["a"], TypeError),
+        (torch.tensor(1j), TypeError),
+        (None, TypeError),
+    ],
+)
+def test_errors_name_the_parameter_of_the_caller(bandwidth, error):
+    with pytest.raises(error, match=r"^width must"):
+        resolve_bandwidth(bandwidth, samples(5, 2), name="width")
+
+
+@pytest.mark.parametrize("rule", ["median", "silverman", "knn"])
+def test_errors_of_rules_name_the_parameter_of_the_caller(rule):
+    with pytest.raises(ValueError, match=f"for width='{rule}', got"):
+        resolve_bandwidth(rule, torch.ones(9, 2), name="width")

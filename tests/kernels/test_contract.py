@@ -267,6 +267,14 @@ def test_keops_products_and_neighbors_equal_dense_ones() -> None:
     assert torch.equal(keops[1], dense[1])
 
 
+@pytest.mark.keops
+def test_keops_tells_indices_apart_that_float32_merges() -> None:
+    keops = pytest.importorskip("infoest.kernels._keops", exc_type=ImportError)
+    index = torch.arange(2**24 - 2, 2**24 + 6)
+    assert len(index.float().unique()) < len(index)
+    assert len(keops._digits(index, torch.float32).unique(dim=0)) == len(index)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("backend", ["dense", "chunked", "keops", "auto"])

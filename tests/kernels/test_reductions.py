@@ -304,9 +304,27 @@ def test_log_weights_of_any_size_and_of_zero():
         for dtype in (torch.float64, torch.float32):
             found = log_kernel_sum(x.to(dtype), y.to(dtype), log_weights=logs, backend=backend)
             torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0.0)
-    nothing = torch.full((7,), -torch.inf, dtype=torch.float64)
-    for backend in ("dense", "chunked"):
-        assert (log_kernel_sum(x, y, log_weights=nothing, backend=backend) == -torch.inf).all()
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_refuses_weights_of_zero_in_both_forms(exclude_self):
+    x = samples(6, 2)
+    some = torch.zeros(6, dtype=torch.float64)
+    some[:exclude_self] = 1.0
+    for given in ({"weights": some}, {"log_weights": some.log()}):
+        with pytest.raises(ValueError, match=r"weights must hold at least . \w+.*, got \d\."):
+            log_kernel_sum(x, x, exclude_self=exclude_self, **given)
+
+
+def test_refuses_an_exclude_self_that_is_no_bool():
+    x = samples(6, 2)
+    for call in (
+        lambda: log_kernel_sum(x, x, exclude_self="no"),
+        lambda: kernel_matvec(x, x, x, exclude_self=2),
+        lambda: nearest(x, x, 1, exclude_self=None),
+    ):
+        with pytest.raises(TypeError, match=r"^exclude_self must be True or False, got"):
+            call()
 
 
 def test_columns_of_very_different_sizes_keep_their_digits():
