@@ -1,3 +1,4 @@
+from . import analysis as analysis
 from . import benchmarking as benchmarking
 from . import datasets as datasets
 from . import functional as functional
@@ -70,6 +71,7 @@ __all__ = [
     "MixedKSG",
     "VonNeumannEntropy",
     "WassersteinDependency",
+    "analysis",
     "benchmarking",
     "datasets",
     "divergence",

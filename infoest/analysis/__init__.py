@@ -1,0 +1,5 @@
+"""What estimates and bounds are worth: tests of consistency between them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
