@@ -33,9 +33,13 @@ from .soft_partitions import soft_range_partition_entropy as soft_range_partitio
 from .spectral import diffusion_spectral_entropy as diffusion_spectral_entropy
 from .spectral import gram_entropy as gram_entropy
 from .spectral import von_neumann_entropy as von_neumann_entropy
+from .student_copula import StudentCopula as StudentCopula
+from .student_copula import fit_student_copula as fit_student_copula
+from .student_copula import student_copula_mi as student_copula_mi
 
 __all__ = [
     "ScoreStatistics",
+    "StudentCopula",
     "cauchy_schwarz",
     "cauchy_schwarz_qmi",
     "club",
@@ -43,6 +47,7 @@ __all__ = [
     "diffusion_spectral_entropy",
     "discrete_entropy",
     "donsker_varadhan",
+    "fit_student_copula",
     "flo",
     "gram_entropy",
     "hsic",
@@ -67,6 +72,7 @@ __all__ = [
     "run_entropy",
     "smile",
     "soft_range_partition_entropy",
+    "student_copula_mi",
     "temporal_infonce",
     "tuba",
     "von_neumann_entropy",

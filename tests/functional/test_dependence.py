@@ -296,3 +296,16 @@ def test_unbiased_versions_need_rows() -> None:
         hsic(x[:3], y[:3], unbiased=True, **WIDTHS)
     with pytest.raises(ValueError, match="at least 2 rows with unbiased=True, got 1 and 40"):
         mmd(x[:1], x, bandwidth=1.0, unbiased=True)
+
+
+@pytest.mark.parametrize("bad", ["no", 1, None])
+def test_options_must_be_bools(bad: object) -> None:
+    x, y = pairs()
+    for function, option in (
+        (hsic, "unbiased"),
+        (hsic, "normalized"),
+        (cauchy_schwarz_qmi, "normalized"),
+        (mmd, "unbiased"),
+    ):
+        with pytest.raises(TypeError, match=rf"^{option} must be True or False, got"):
+            function(x, x if function is mmd else y, **{option: bad})

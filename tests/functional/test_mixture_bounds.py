@@ -170,3 +170,9 @@ def test_bad_input(bad: float) -> None:
         kde_entropy_bounds(mean, variance="median")
     with pytest.raises(TypeError, match="must be a floating-point tensor"):
         mixture_information_bounds(mean.numpy(), std)
+
+
+@pytest.mark.parametrize("variance", [1e-300, 1e-320, [1.0, 1e-305]])
+def test_a_vanishing_variance_is_refused_by_name(variance: object) -> None:
+    with pytest.raises(ValueError, match=r"^variance must be at least 1e-300 times"):
+        kde_entropy_bounds(samples(20, 2), variance=variance)
