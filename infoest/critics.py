@@ -3,25 +3,31 @@
 A critic is any ``nn.Module`` that takes x (n, features_x) and y (m, features_y) and returns scores
 (n, m), ``scores[i, j] = f(x_i, y_j)``; variational estimators train it towards log p(x, y) /
 (p(x) p(y)), up to what their bound leaves open. Those here draw their first weights from torch's
-generator, like all of torch: ``torch.manual_seed`` before building one repeats it.
+generator, like all of torch: ``torch.manual_seed`` before building one repeats it. All score 0 at
+the start, the log ratio of independence, but a `JointCritic` that is not bilinear.
 
 Sizes by default: one hidden layer of 256 units, measured for streams and for fixed samples of 5000
 rows at d = 5 and 20. The width does not depend on n: at n = 200 and 1000 (d = 5, 3 seeds) 16 to 256
 units differ by at most .04 and .01 in the held-out noise-contrastive objective at their best steps,
-of which narrow ones need 2 to 8 times as many. The embedding is 32, or the smaller number of
-features up to 128 where that is more, so that the linear parts hold every canonical correlation.
+of which narrow ones need 2 to 8 times as many. The embedding is 32: linear dependence of any rank
+is in the bilinear part.
+
+Two class attributes tell estimators what they may do with a critic; a module of your own may have
+them, too: ``pairs_are_cheap`` (all pairs of thousands of rows can be scored) and ``arguments`` (of
+the constructor, JSON-plain: what saves it).
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from infoest._validation import check_bool, check_int
+from infoest._validation import check_bool, check_int, check_number
 
-WIDTH = 256
-LEAST_EMBEDDING, MOST_EMBEDDING = 32, 128
+WIDTH, EMBEDDING = 256, 32
 # Hidden units of pairs held at once: with gradients 64 MB of float32 a layer, above which they are
 # computed again in the backward pass; without, what a core's cache holds.
 BLOCK_WITH_GRADIENT = 2**24
@@ -29,29 +35,29 @@ BLOCK_WITHOUT_GRADIENT = 2**18
 
 
 class SeparableCritic(nn.Module):
-    """Score h(x) . g(y) + u(x) + v(y) + c from one network for x and one for y.
+    """Score h(x) . g(y) + u(x) + v(y) from one network for x and one for y, plus a bilinear part.
 
     The networks run on n + m rows, not on n m pairs: scores of all pairs cost one matrix product.
-    With ``skip`` and ``quadratic`` the critic contains the log density ratio of jointly Gaussian
-    variables (if ``embedding`` is at least the smaller number of features), which is what it
-    should start from on normal scores.
+    With the bilinear part the critic contains the log density ratio of jointly Gaussian variables,
+    which is what it should start from on normal scores. The last layer of the network of x (and v)
+    is 0 at the start.
 
     Args:
         features_x: Number of columns of x, at least 1.
         features_y: Number of columns of y, at least 1.
         width: Units of every hidden layer, at least 1.
         depth: Number of hidden layers (ReLU) of each network, at least 1.
-        embedding: Length of h and g, at least 1; None is min(features_x, features_y) within
-            [32, 128].
-        unary: Whether there are u, v (one more output of each network) and c. Without them the
-            score is h . g, the separable critic of the literature.
-        skip: Whether a linear map without bias is added to each network.
-        quadratic: Whether u has a quadratic form x'Bx, and v one of y, both 0 at the start; needs
-            ``unary``. They have features^2 weights: leave them out for images.
+        embedding: Length of h and g, at least 1.
+        dropout: Share of hidden units left out at every training step, in [0, 1).
+        unary: Whether there are u and v, one more output of each network. Without them (and
+            without the bilinear part) the score is h . g, the separable critic of the literature.
+        bilinear: Whether the score of a `BilinearCritic` is added (with its unary forms where
+            ``unary``). It has (features_x + features_y)^2 weights or less: leave it out for
+            images.
 
     Raises:
         TypeError: If a size is not an integer or a switch not a bool.
-        ValueError: If a size is below 1, or ``quadratic`` is asked for without ``unary``.
+        ValueError: If a size is below 1 or dropout out of [0, 1).
 
     References:
         Poole et al. (2019), ICML, appendix (separable critics). Song, Ermon (2020), ICLR.
@@ -63,6 +69,8 @@ class SeparableCritic(nn.Module):
         torch.Size([5, 4])
     """
 
+    pairs_are_cheap: ClassVar[bool] = True
+
     def __init__(
         self,
         features_x: int,
@@ -70,32 +78,43 @@ class SeparableCritic(nn.Module):
         *,
         width: int = WIDTH,
         depth: int = 1,
-        embedding: int | None = None,
+        embedding: int = EMBEDDING,
+        dropout: float = 0.0,
         unary: bool = True,
-        skip: bool = True,
-        quadratic: bool = True,
+        bilinear: bool = True,
     ) -> None:
         super().__init__()
-        _check_sizes(features_x=features_x, features_y=features_y, width=width, depth=depth)
-        for name, switch in (("unary", unary), ("skip", skip), ("quadratic", quadratic)):
-            check_bool(name, switch)
-        if quadratic and not unary:
-            raise ValueError(
-                "quadratic must be False without unary, got True. The forms are part of u and v."
-            )
-        if embedding is None:
-            fewer = min(features_x, features_y)
-            embedding = min(max(fewer, LEAST_EMBEDDING), MOST_EMBEDDING)
-        self.features_x, self.features_y = features_x, features_y
-        self.embedding = check_int("embedding", embedding, low=1)
-        outputs = self.embedding + unary
-        self.network_x = _network(features_x, width, depth, outputs)
-        self.network_y = _network(features_y, width, depth, outputs)
-        self.skip_x = nn.Linear(features_x, outputs, bias=False) if skip else None
-        self.skip_y = nn.Linear(features_y, outputs, bias=False) if skip else None
-        self.quadratic_x = _zeros(features_x, features_x) if quadratic else None
-        self.quadratic_y = _zeros(features_y, features_y) if quadratic else None
-        self.constant = _zeros() if unary else None
+        _check_sizes(
+            features_x=features_x,
+            features_y=features_y,
+            width=width,
+            depth=depth,
+            embedding=embedding,
+        )
+        check_number("dropout", dropout, low=0.0, high=1.0, open_high=True)
+        check_bool("unary", unary)
+        check_bool("bilinear", bilinear)
+        self.arguments = {
+            "features_x": features_x,
+            "features_y": features_y,
+            "width": width,
+            "depth": depth,
+            "embedding": embedding,
+            "dropout": dropout,
+            "unary": unary,
+            "bilinear": bilinear,
+        }
+        self.features_x, self.features_y, self.embedding = features_x, features_y, embedding
+        self.network_x = _network(features_x, width, depth, embedding + unary, dropout)
+        self.network_y = _network(features_y, width, depth, embedding + unary, dropout)
+        with torch.no_grad():
+            for weight in self.network_x[-1].parameters():
+                weight.zero_()
+            for weight in self.network_y[-1].parameters():
+                weight[embedding:] = 0.0
+        self.bilinear = (
+            BilinearCritic(features_x, features_y, quadratic=unary) if bilinear else None
+        )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the scores of all pairs, shape (n, m).
@@ -106,24 +125,11 @@ class SeparableCritic(nn.Module):
         """
         _check_input("x", x, self.features_x, next(self.network_x.parameters()))
         _check_input("y", y, self.features_y, next(self.network_y.parameters()))
-        h, u = self._tower(x, self.network_x, self.skip_x, self.quadratic_x)
-        g, v = self._tower(y, self.network_y, self.skip_y, self.quadratic_y)
-        scores = h @ g.T
-        if self.constant is not None:
-            scores = scores + (u + self.constant) + v.T
-        return scores
-
-    def _tower(
-        self, x: Tensor, network: nn.Module, skip: nn.Module | None, quadratic: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the embedding (n, embedding) and the unary term (n, 1), or (n, 0) without."""
-        out = network(x)
-        if skip is not None:
-            out = out + skip(x)
-        embedded, unary = out[:, : self.embedding], out[:, self.embedding :]
-        if quadratic is not None:
-            unary = unary + _quadratic(x, quadratic)[:, None]
-        return embedded, unary
+        of_x, of_y = self.network_x(x), self.network_y(y)
+        scores = of_x[:, : self.embedding] @ of_y[:, : self.embedding].T
+        if of_x.shape[1] > self.embedding:
+            scores = scores + of_x[:, self.embedding, None] + of_y[:, self.embedding]
+        return scores if self.bilinear is None else scores + self.bilinear(x, y)
 
 
 class JointCritic(nn.Module):
@@ -139,11 +145,12 @@ class JointCritic(nn.Module):
         width: Units of every hidden layer, at least 1.
         depth: Number of hidden layers (ReLU), at least 1. Every layer after the first costs
             n m width^2.
-        quadratic: Whether the score of a `BilinearCritic`, 0 at the start, is added: it contains
-            the log density ratio of jointly Gaussian variables.
+        bilinear: Whether the score of a `BilinearCritic` is added, which contains the log density
+            ratio of jointly Gaussian variables; the last layer of the network is then 0 at the
+            start.
 
     Raises:
-        TypeError: If a size is not an integer or ``quadratic`` not a bool.
+        TypeError: If a size is not an integer or ``bilinear`` not a bool.
         ValueError: If a size is below 1.
 
     Note:
@@ -168,19 +175,30 @@ class JointCritic(nn.Module):
         *,
         width: int = WIDTH,
         depth: int = 1,
-        quadratic: bool = True,
+        bilinear: bool = True,
     ) -> None:
         super().__init__()
         _check_sizes(features_x=features_x, features_y=features_y, width=width, depth=depth)
-        check_bool("quadratic", quadratic)
-        self.features_x, self.features_y, self.width = features_x, features_y, width
+        check_bool("bilinear", bilinear)
+        self.arguments = {
+            "features_x": features_x,
+            "features_y": features_y,
+            "width": width,
+            "depth": depth,
+            "bilinear": bilinear,
+        }
+        self.features_x, self.features_y = features_x, features_y
         # One layer cut in two: the bound of its first weights is that of all its inputs.
         first = nn.Linear(features_x + features_y, width)
         self.weight_x = nn.Parameter(first.weight.detach()[:, :features_x].clone())
         self.weight_y = nn.Parameter(first.weight.detach()[:, features_x:].clone())
         self.bias = nn.Parameter(first.bias.detach().clone())
         self.rest = _network(width, width, depth - 1, 1)
-        self.bilinear = BilinearCritic(features_x, features_y) if quadratic else None
+        self.bilinear = BilinearCritic(features_x, features_y) if bilinear else None
+        if bilinear:
+            with torch.no_grad():
+                for weight in self.rest[-1].parameters():
+                    weight.zero_()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the scores of all pairs, shape (n, m).
@@ -238,10 +256,17 @@ class BilinearCritic(nn.Module):
         torch.Size([5, 4])
     """
 
+    pairs_are_cheap: ClassVar[bool] = True
+
     def __init__(self, features_x: int, features_y: int, *, quadratic: bool = True) -> None:
         super().__init__()
         _check_sizes(features_x=features_x, features_y=features_y)
         check_bool("quadratic", quadratic)
+        self.arguments = {
+            "features_x": features_x,
+            "features_y": features_y,
+            "quadratic": quadratic,
+        }
         self.features_x, self.features_y = features_x, features_y
         self.weight = _zeros(features_x, features_y)
         self.constant = _zeros()
@@ -279,11 +304,15 @@ class _UnaryForm(nn.Module):
         return _quadratic(x, self.quadratic) + x @ self.linear
 
 
-def _network(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
-    """Return ``depth`` hidden layers with ReLU and a linear output."""
+def _network(
+    inputs: int, width: int, depth: int, outputs: int, dropout: float = 0.0
+) -> nn.Sequential:
+    """Return ``depth`` hidden layers with ReLU (and dropout) and a linear output."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [nn.Linear(inputs, width), nn.ReLU()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 

@@ -17,6 +17,7 @@ FLOORS = {
     "_cautions": 1.0,
     "_validation": 1.1,
     "_random": 1.1,
+    "_progress": 1.1,
     "result": 1.2,
     "critics": 1.2,
     "kernels": 2.0,

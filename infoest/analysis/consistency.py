@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from infoest._progress import progress_bar
 from infoest._random import generator
 from infoest._validation import (
     MIN_ROWS,
@@ -268,13 +268,8 @@ def _transformed(transform: Transform, seen: Array) -> Array:
 
 def _watched(
     pairs: Iterator[tuple[Array, Array]], total: int, progress: bool
-) -> Iterable[tuple[Array, Array]]:
-    if not progress:
-        return pairs
-    # At its import rich draws the identities of its styles from Python's global generator.
-    state = random.getstate()
-    from rich.console import Console
-    from rich.progress import track
-
-    random.setstate(state)
-    return track(pairs, "Self-consistency", total, console=Console(stderr=True), transient=True)
+) -> Iterator[tuple[Array, Array]]:
+    with progress_bar(progress, "Self-consistency", total) as advance:
+        for done, pair in enumerate(pairs, 1):
+            yield pair
+            advance(done)

@@ -19,6 +19,12 @@ def checked_clip(clip: float | None) -> float:
 
 def checked_scores(scores: Tensor) -> tuple[Tensor, torch.dtype]:
     """Return valid scores in float64, and the dtype of results."""
+    scores, dtype = checked_matrix(scores)
+    return scores.double(), dtype
+
+
+def checked_matrix(scores: Tensor) -> tuple[Tensor, torch.dtype]:
+    """Return valid scores in the dtype of results, at least float32, and that dtype."""
     check_floating("scores", scores)
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1] or len(scores) < 2:
         raise ValueError(
@@ -26,7 +32,8 @@ def checked_scores(scores: Tensor) -> tuple[Tensor, torch.dtype]:
             f"got shape {tuple(scores.shape)}."
         )
     check_finite("scores", scores)
-    return scores.double(), result_dtype(scores, scores)
+    dtype = result_dtype(scores, scores)
+    return scores.to(dtype), dtype
 
 
 def checked_rows(name: str, values: Tensor, scores: Tensor) -> Tensor:
@@ -91,11 +98,17 @@ def unnormalized(scores: Tensor) -> Tensor:
 
 
 def logistic(scores: Tensor, negatives: int) -> Tensor:
-    """Return the log likelihood of a logistic regression with odds 1 : negatives."""
+    """Return the log likelihood of a logistic regression with odds 1 : negatives, in float64.
+
+    Every term is computed in the dtype of the scores, half of the time of a training step in
+    float32; their sum is not.
+    """
     # softplus(u) = -logsigmoid(-u): torch's softplus is u alone above 20.
     shifted = scores - math.log(negatives)
-    product = mean_off_diagonal(logsigmoid(-shifted))
-    return logsigmoid(shifted.diagonal()).mean() + negatives * product
+    product = logsigmoid(-shifted).fill_diagonal_(0.0)
+    n_pairs = len(scores) * (len(scores) - 1)
+    joint = logsigmoid(shifted.diagonal().double()).mean()
+    return joint + negatives * product.sum(dtype=torch.float64) / n_pairs
 
 
 def log_sums_without_each(scores: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ marginals, over which all "off-diagonal" means run. The rows are independent dra
 log density ratio is log r = log p(x, y) / (p(x) p(y)).
 
 Every function returns a scalar tensor in the wider dtype of its arguments, at least float32,
-computed in float64 and in the log domain, differentiable in all of them, in nats. Lower bounds and
+computed in float64 (terms of the two logistic objectives: in the dtype of the scores, at least
+float32) and in the log domain, differentiable in all of them, in nats. Lower bounds and
 objectives are to be maximized, upper bounds minimized. A bound holds on average over samples and
 for a critic that has not seen them; a single value can be on the wrong side.
 
@@ -24,6 +25,7 @@ from infoest._validation import check_int, check_number
 
 from ._scores import (
     checked_clip,
+    checked_matrix,
     checked_rows,
     checked_scores,
     log_mean_exp,
@@ -244,7 +246,7 @@ def jensen_shannon(scores: Tensor) -> Tensor:
         >>> round(jensen_shannon(torch.zeros(4, 4)).item(), 4)  # -2 log 2
         -1.3863
     """
-    scores, dtype = checked_scores(scores)
+    scores, dtype = checked_matrix(scores)
     return logistic(scores, 1).to(dtype)
 
 
@@ -271,7 +273,7 @@ def noise_contrastive(scores: Tensor, negatives: int = 64) -> Tensor:
         >>> torch.equal(noise_contrastive(scores, negatives=1), jensen_shannon(scores))
         True
     """
-    scores, dtype = checked_scores(scores)
+    scores, dtype = checked_matrix(scores)
     return logistic(scores, check_int("negatives", negatives, low=1)).to(dtype)
 
 

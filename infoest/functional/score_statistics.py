@@ -168,6 +168,14 @@ class ScoreStatistics:
         """Return the log of the mean of exp(score) over the product: 0 for a normalized ratio."""
         return float(self._rows().log_sum_product.logsumexp(dim=0)) - math.log(self.n_negatives)
 
+    def log_row_means(self) -> Tensor:
+        """Return the log of the mean of exp(score) over the product pairs of every row, (n,)."""
+        return self._rows().log_sum_product - math.log((self._n_columns or 2) - 1)
+
+    def log_row_sums(self) -> Tensor:
+        """Return the log of the sum of exp(score) over every whole row, shape (n,)."""
+        return self._rows().log_sum.clone()
+
     def effective_negatives(self) -> float:
         """Return (sum w)^2 / sum w^2 over the product pairs, w = exp(score); from 1 to all.
 

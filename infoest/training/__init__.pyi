@@ -2,6 +2,7 @@ from .batches import ArrayBatches as ArrayBatches
 from .batches import Batches as Batches
 from .batches import DatasetBatches as DatasetBatches
 from .batches import LoaderBatches as LoaderBatches
+from .devices import resolve_device as resolve_device
 from .history import History as History
 from .loop import train as train
 from .processes import gather_rows as gather_rows
@@ -19,5 +20,6 @@ __all__ = [
     "TrainingDivergedError",
     "gather_rows",
     "joint_scores",
+    "resolve_device",
     "train",
 ]

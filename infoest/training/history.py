@@ -16,9 +16,10 @@ class History:
     """The losses of a training, step by step.
 
     Args:
-        losses: Training loss of every step, in the units of the objective.
+        losses: Training loss of every step, in the units of the objective; in several processes
+            their mean.
         rates: Learning rate of every step.
-        evaluated: Step and held-out loss of every evaluation.
+        evaluated: Step and held-out loss of every evaluation, step 0 before the first step.
         best_step: Step whose weights were kept.
         ended: ``"steps"`` (all done), ``"patience"`` (held-out loss no longer fell), or
             ``"interrupted"`` (by Ctrl-C: what was there is kept).
@@ -44,19 +45,26 @@ class History:
         return min(finite, default=None)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with one row a step: step, loss, held_out (NaN between), learning_rate."""
+        """Return a table with one row a step: step, loss, held_out (NaN between), learning_rate.
+
+        Where the untrained weights were evaluated, they are a step 0 without a loss and a rate.
+        """
         import pandas as pd
 
+        held_out = dict(self.evaluated)
         steps = range(1, self.n_steps + 1)
-        held_out = pd.Series(dict(self.evaluated), dtype="float64").reindex(steps)
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
-                "step": list(steps),
-                "loss": self.losses,
-                "held_out": held_out.to_numpy(),
-                "learning_rate": self.rates,
+                "step": pd.Series(steps, dtype="int64"),
+                "loss": pd.Series(self.losses, dtype="float64"),
+                "held_out": pd.Series([held_out.get(step) for step in steps], dtype="float64"),
+                "learning_rate": pd.Series(self.rates, dtype="float64"),
             }
         )
+        if 0 not in held_out:
+            return frame
+        start = pd.DataFrame({"step": [0], "held_out": [held_out[0]]})
+        return pd.concat([start, frame], ignore_index=True)[list(frame)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the snapshots, JSON-plain."""

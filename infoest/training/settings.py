@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from infoest._validation import check_bool, check_int, check_number, check_option
@@ -44,11 +44,11 @@ class Training:
             None never stops early. The weights of the best evaluation are kept either way.
         device: Where to train, such as ``"cuda"`` or ``"cuda:1"``; None is the CPU.
         dtype: ``"float32"`` or ``"float64"``.
-        compile: Whether the network goes through ``torch.compile``; worth its minute for large
-            networks only.
+        compile: Whether the estimator passes the network through ``torch.compile``; worth its
+            minute for large networks only.
         progress: Whether a progress bar is shown.
         checkpoint: File that is written at every evaluation, and from which a training with the
-            same settings and data resumes, with the same result bit for bit; None for none.
+            same settings, seed and data resumes, with the same result bit for bit; None for none.
 
     Raises:
         TypeError: For a setting of the wrong type.
@@ -121,10 +121,9 @@ class Training:
         clip_norm: float | None = None,
     ) -> Training:
         """Return the settings with those that are None filled in."""
-        given = {name: value for name, value in self.get_params().items() if value is not None}
         if self.epochs is not None:
             steps = None
-        defaults = {
+        defaults: dict[str, Any] = {
             "steps": steps,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
@@ -132,7 +131,8 @@ class Training:
             "averaging": averaging,
             "clip_norm": clip_norm,
         }
-        return Training(**{**defaults, **given})
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
+        return replace(self, **missing)
 
     def n_steps(self, batches_per_epoch: int | None) -> int:
         """Return the number of steps at most.
@@ -145,14 +145,14 @@ class Training:
                 raise ValueError(
                     f"epochs must be None for data without a length, got {self.epochs}. Give steps."
                 )
-            return self.epochs * batches_per_epoch
+            return int(self.epochs) * batches_per_epoch
         if self.steps is None:
             raise ValueError("steps must be given, got None. Give steps or epochs.")
-        return self.steps
+        return int(self.steps)
 
     def rate(self, step: int, n_steps: int) -> float:
         """Return the learning rate of a step, counted from 1."""
-        rate = 1e-3 if self.learning_rate is None else self.learning_rate
+        rate = 1e-3 if self.learning_rate is None else float(self.learning_rate)
         if self.schedule == "cosine":
             share = 0.5 * (1.0 + math.cos(math.pi * (step - 1) / max(1, n_steps - 1)))
             rate *= LAST_SHARE + (1.0 - LAST_SHARE) * share
