@@ -78,7 +78,7 @@ def test_table_lists_every_method_as_it_is() -> None:
 
 
 def test_number_of_estimators_is_told() -> None:
-    words = {23: "twenty-three"}
+    words = {38: "thirty-eight"}
     assert f"{words[len(infoest.METHODS)]} estimators" in README.read_text(encoding="utf-8")
 
 
