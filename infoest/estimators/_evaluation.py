@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -24,8 +24,6 @@ BLOCK_ROWS = 512
 FEWEST_EFFECTIVE_NEGATIVES = 100.0
 # Values of one score matrix fit together up to this, in nats and as a share of the largest.
 FITTING_DIFFERENCE, FITTING_SHARE = 0.3, 0.15
-# exp of more overflows.
-LARGEST_LOG = 700.0
 # Nats below log m from which a contrastive value says little.
 NEAR_LOG_M = 1.0
 # Share of scores cut by SMILE, weighted by what they contribute, that is worth a caution.
@@ -45,14 +43,14 @@ class Scored:
 
     Args:
         statistics: Values of all bounds.
-        histogram: Scores of the product pairs.
         n_columns: Candidates per row, the joint pair among them.
+        histogram: Scores of the product pairs, empty where they are not calibrated.
         blocks: Score matrices of square blocks, where a value needs them whole.
     """
 
     statistics: ScoreStatistics
-    histogram: ScoreHistogram
     n_columns: int
+    histogram: ScoreHistogram = field(default_factory=ScoreHistogram)
     blocks: tuple[Tensor, ...] = ()
 
     @property
@@ -78,6 +76,7 @@ def score_pairs(
     *,
     block: int | None,
     clips: Sequence[float] = (5.0,),
+    calibrate: bool = False,
     keep_blocks: bool = False,
 ) -> Scored:
     """Return the scores of pairs against all others, or against those of their block.
@@ -88,6 +87,7 @@ def score_pairs(
         y: Mapped rows, shape (n, ...).
         block: Pairs of a square block; None scores all n^2 pairs.
         clips: For `ScoreStatistics`.
+        calibrate: Whether the scores are counted in a histogram.
         keep_blocks: Whether square blocks are kept (``block`` pairs each).
     """
     scorer.eval()
@@ -104,10 +104,11 @@ def score_pairs(
         scores = scorer(x[rows], y[first : first + width], positions)
         check_scores(scores)
         statistics.add(scores, positions)
-        histogram.add(scores, positions)
+        if calibrate:
+            histogram.add(scores, positions)
         if keep_blocks and len(rows) == width:
             kept.append(scores)
-    return Scored(statistics, histogram, width, tuple(kept))
+    return Scored(statistics, width, histogram, tuple(kept))
 
 
 def check_scores(scores: Tensor) -> None:
@@ -140,12 +141,10 @@ def values_of(scored: Scored, clip: float, offset: float) -> dict[str, float]:
         offset: What the best scores are beyond the log density ratio: `functional.nwj` asks for 1.
     """
     statistics = scored.statistics
-    log_mean = statistics.log_mean_exp() - offset
-    mean = math.exp(log_mean) if log_mean < LARGEST_LOG else math.inf
     return {
         "mean_score": float(statistics.joint.mean()),
         "donsker_varadhan": statistics.donsker_varadhan(),
-        "nwj": float(statistics.joint.mean()) - offset + 1.0 - mean,
+        "nwj": statistics.nwj(offset),
         "infonce": statistics.infonce(),
         "smile": statistics.smile(clip),
         "effective_negatives": statistics.effective_negatives(),

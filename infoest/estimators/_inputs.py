@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor, nn
 
 from infoest._validation import Array, is_labels
+from infoest.functional.ranks import normal_scores
 
 INPUTS = ("normal_scores", "standardized", "raw")
 # Knots of the map to normal scores at most: between them it is linear.
@@ -83,10 +83,9 @@ class InputMap(nn.Module):
 
 
 def _normal_knots(column: Array) -> tuple[Array, Array]:
-    """Return distinct values of a column and their normal scores at mean ranks, thinned."""
-    values, counts = np.unique(column, return_counts=True)
-    ends = np.cumsum(counts)
-    scores = ndtri((ends - 0.5 * counts) / len(column))
+    """Return distinct values of a column and their normal scores, thinned."""
+    values, first = np.unique(column, return_index=True)
+    scores = normal_scores(column[:, None])[first, 0]
     if len(values) > MOST_KNOTS:
         kept = np.unique(np.linspace(0, len(values) - 1, MOST_KNOTS).round().astype(np.int64))
         values, scores = values[kept], scores[kept]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -81,8 +79,3 @@ def _head(features: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(features, HEAD_WIDTH), nn.ReLU(), last)
-
-
-def own_copy(critic: nn.Module) -> nn.Module:
-    """Return a deep copy: the user's critic is a parameter and is never trained."""
-    return copy.deepcopy(critic)

@@ -12,17 +12,15 @@ from torch import Tensor, nn
 from infoest._cautions import Caution
 from infoest._validation import Array, check_option, is_labels
 from infoest.functional import ScoreStatistics
-from infoest.functional.calibration import ScoreHistogram
 from infoest.result import Raw
-from infoest.training import Training
 
-from ._decoders import DensityScorer, decoder_of
+from ._decoders import Decoder, DensityScorer, decoder_of
 from ._evaluation import BLOCK_ROWS, NEAR_LOG_M, Reading, Scored, check_scores
 from ._inputs import InputMap
-from ._scorers import Scorer, own_copy
+from ._scorers import Scorer
 from .base import Ask, EntropyEstimator
 from .entropies import chosen_entropy
-from .variational import CriticEstimator, Objective, Sides
+from .variational import CriticEstimator, Maps, Objective, Sides
 
 # Held-out pairs of one square of scores at most: the law of y is a mixture over their x.
 MOST_SQUARE = 4000
@@ -78,20 +76,16 @@ class _ConditionalDensity(CriticEstimator):
         # The standard normal (uniform) law for every x: independence.
         return True
 
-    def _new_scorer(
-        self, maps: tuple[InputMap, InputMap], settings: Training, device: torch.device
-    ) -> Scorer:
-        features_x, features_y = (side.features for side in maps)
-        labels = maps[1].kind == "labels"
-        kind = "categorical" if labels else self.decoder
-        critic: nn.Module
-        if self.critic is None:
-            critic = decoder_of(kind, features_x, features_y)
-        else:
-            critic = own_copy(self.critic)
-        marginal = decoder_of(kind, 1, features_y) if self.with_marginal else None
-        scorer = DensityScorer(critic, labels=labels, marginal=marginal)
-        return scorer.to(device=device, dtype=getattr(torch, settings.dtype))
+    def _default_critic(self, maps: Maps) -> nn.Module:
+        return self._decoder(maps[0].features, maps[1])
+
+    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+        marginal = self._decoder(1, maps[1]) if self.with_marginal else None
+        return DensityScorer(critic, labels=maps[1].kind == "labels", marginal=marginal)
+
+    def _decoder(self, features_x: int, of_y: InputMap) -> Decoder:
+        kind = "categorical" if of_y.kind == "labels" else self.decoder
+        return decoder_of(kind, features_x, of_y.features)
 
     @torch.no_grad()
     def _held_out_loss(self, scorer: Scorer, held_out: Sides) -> float:
@@ -278,7 +272,7 @@ class BarberAgakov(_Contrast):
         super()._check_parameters()
         chosen_entropy(self.entropy, labels=True)
 
-    def _maps(self, x: Array, y: Array, trained: Array) -> tuple[InputMap, InputMap]:
+    def _maps(self, x: Array, y: Array, trained: Array) -> Maps:
         of_x, of_y = super()._maps(x, y, trained)
         if of_y.kind == "normal_scores":
             # An empirical map has steps: new rows have up to .42 nats less entropy after it.
@@ -376,7 +370,7 @@ def _of(scored: Scored) -> DensityScored:
 def _contrasted(scorer: Scorer, pairs: Sides, width: int, clip: float) -> DensityScored:
     """Return the scores of square blocks and their means; all pairs in one where n = width."""
     scorer.eval()
-    statistics, histogram = ScoreStatistics((clip,)), ScoreHistogram()
+    statistics = ScoreStatistics((clip,))
     n = len(pairs)
     means = []
     for start in range(0, n, width):
@@ -388,12 +382,10 @@ def _contrasted(scorer: Scorer, pairs: Sides, width: int, clip: float) -> Densit
         check_scores(scores)
         new = positions[start - first :]
         statistics.add(scores[new], new)
-        histogram.add(scores[new], new)
         means.append(_square_means(scores).cpu()[:, start - first :])
     rows, columns, logs, shares = torch.cat(means, dim=1)
     return DensityScored(
         statistics,
-        histogram,
         width,
         row_means=rows,
         column_means=columns,

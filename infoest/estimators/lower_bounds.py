@@ -17,7 +17,7 @@ from infoest.functional._scores import log_mean_exp
 
 from ._evaluation import BLOCK_ROWS, Reading, Scored, contrastive_reading, mean_reading, saturated
 from ._scorers import BaselineScorer, DualScorer, Scorer
-from .variational import CriticEstimator, Objective
+from .variational import CriticEstimator, Maps, Objective
 
 
 @dataclass(kw_only=True, eq=False)
@@ -152,7 +152,7 @@ class NWJ(CriticEstimator):
         return bounds.nwj
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored)
+        return _unnormalized_reading(scored, self.offset)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint - 1.0
@@ -191,13 +191,14 @@ class TUBA(CriticEstimator):
     quantity: ClassVar[str] = "lower_bound"
 
     def _objective(self) -> Objective:
-        return _unnormalized
+        # The baseline is in the scores; without one the bound is that of one critic for both.
+        return bounds.flo
 
-    def _scorer(self, critic: nn.Module, features_x: int, features_y: int) -> Scorer:
-        return BaselineScorer(critic, features_x)
+    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+        return BaselineScorer(critic, maps[0].features)
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored, shift=1.0)
+        return _unnormalized_reading(scored, self.offset)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint
@@ -238,14 +239,14 @@ class FLO(CriticEstimator):
     quantity: ClassVar[str] = "lower_bound"
 
     def _objective(self) -> Objective:
-        # The scorer gives s_ij - s_ii - u_i, whose diagonal is -u_i: `bounds.flo` of them.
-        return _unnormalized
+        # The scorer gives s_ij - s_ii - u_i, whose diagonal is -u_i.
+        return bounds.flo
 
-    def _scorer(self, critic: nn.Module, features_x: int, features_y: int) -> Scorer:
-        return DualScorer(critic, features_x + features_y)
+    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+        return DualScorer(critic, maps[0].features + maps[1].features)
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored, shift=1.0)
+        return _unnormalized_reading(scored, self.offset)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint
@@ -343,8 +344,8 @@ class InterpolatedBound(CriticEstimator):
         check_number("alpha", self.alpha, low=0.0, high=1.0)
         return partial(bounds.interpolated, alpha=self.alpha)
 
-    def _scorer(self, critic: nn.Module, features_x: int, features_y: int) -> Scorer:
-        return BaselineScorer(critic, features_x)
+    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+        return BaselineScorer(critic, maps[0].features)
 
     def _block(self, critic: nn.Module) -> int | None:
         return self.test_block or BLOCK_ROWS
@@ -358,7 +359,7 @@ class InterpolatedBound(CriticEstimator):
 class _MovingAverage(nn.Module):
     """MINE's objective: the value of Donsker-Varadhan, the gradient over an average partition.
 
-    A module with a buffer, so that a resumed training goes on with the same average.
+    The average is a buffer.
     """
 
     log_average: Tensor
@@ -381,16 +382,9 @@ class _MovingAverage(nn.Module):
         return value + (share - now).detach()
 
 
-def _unnormalized(scores: Tensor) -> Tensor:
-    """Return 1 + E[s] - E'[exp(s)], the bound of TUBA at scores less their baseline."""
-    return bounds.nwj(scores + 1.0)
-
-
-def _unnormalized_reading(scored: Scored, shift: float = 0.0) -> Reading:
-    """Return E[s] - E'[exp(s - 1)] of the scores plus a shift."""
+def _unnormalized_reading(scored: Scored, offset: float) -> Reading:
+    """Return `functional.nwj` of scores that are log r + offset at best."""
     statistics = scored.statistics
-    logs = statistics.log_row_means() - 1.0 + shift
-    mean = float(logs.exp().mean())
-    joint = statistics.joint
-    variance = (float(joint.var()) + 2.0 * float(logs.exp().var())) / scored.n
-    return Reading(float(joint.mean()) + shift - mean, variance)
+    rows = (statistics.log_row_means() - offset).exp()
+    variance = (float(statistics.joint.var()) + 2.0 * float(rows.var())) / scored.n
+    return Reading(statistics.nwj(offset), variance)

@@ -16,7 +16,7 @@ from infoest.functional import bounds
 from infoest.functional._scores import checked_clip
 
 from ._evaluation import MOST_CLIPPED, Reading, Scored, mean_reading
-from .variational import CriticEstimator, Objective
+from .variational import CriticEstimator, Maps, Objective
 
 # Share of hidden units left out while the default critic of `NoiseContrastive` is trained.
 DROPOUT = 0.3
@@ -68,6 +68,7 @@ class NoiseContrastive(CriticEstimator):
     learning_rate: ClassVar[float] = 2e-3
     weight_decay: ClassVar[float] = 0.05
     clip_norm: ClassVar[float | None] = None
+    calibrates: ClassVar[bool] = True
 
     negatives: int = 64
 
@@ -75,8 +76,8 @@ class NoiseContrastive(CriticEstimator):
         check_int("negatives", self.negatives, low=1)
         return partial(bounds.noise_contrastive, negatives=self.negatives)
 
-    def _default_critic(self, features_x: int, features_y: int) -> nn.Module:
-        return SeparableCritic(features_x, features_y, dropout=DROPOUT)
+    def _default_critic(self, maps: Maps) -> nn.Module:
+        return SeparableCritic(maps[0].features, maps[1].features, dropout=DROPOUT)
 
     def _reading(self, scored: Scored) -> Reading:
         return self._calibrated(scored, scored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from abc import abstractmethod
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor, nn
 
 from infoest._cautions import Caution
@@ -27,6 +27,7 @@ from infoest._validation import (
     is_labels,
 )
 from infoest.critics import SeparableCritic
+from infoest.functional.intervals import normal_quantile
 from infoest.functional.significance import Indices
 from infoest.result import Estimate, Raw
 from infoest.training import (
@@ -34,7 +35,7 @@ from infoest.training import (
     Batches,
     History,
     Training,
-    gather_rows,
+    joint_scores,
     resolve_device,
     train,
 )
@@ -50,13 +51,14 @@ from ._evaluation import (
     values_of,
 )
 from ._inputs import INPUTS, InputMap
-from ._scorers import Scorer, own_copy
+from ._scorers import Scorer
 from .base import Ask, MutualInformationEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Objective = Callable[[Tensor], Tensor]
+Maps = tuple[InputMap, InputMap]
 
 LEAST_ROWS_TRAINED = 8
 # Above this many weights the folds keep their own best weights, not those of every evaluation.
@@ -89,6 +91,7 @@ class Sides:
 class Fold:
     """One training: what was trained, what it was trained on, and what was held out."""
 
+    maps: Maps
     scorer: Scorer
     history: History
     trained: Sides
@@ -123,6 +126,8 @@ class CriticEstimator(MutualInformationEstimator):
     comparable: ClassVar[tuple[str, ...]] = ("donsker_varadhan", "nwj", "smile", "infonce")
     # Best score less the log density ratio.
     offset: ClassVar[float] = 0.0
+    # Whether values are read from calibrated scores.
+    calibrates: ClassVar[bool] = False
     # Whether values need square blocks of scores whole.
     keeps_blocks: ClassVar[bool] = False
     # What None in ``training`` stands for.
@@ -155,15 +160,15 @@ class CriticEstimator(MutualInformationEstimator):
         """Return estimated log density ratios of the joint pairs, shape (n,)."""
         return scored.statistics.joint - scored.statistics.log_mean_exp()
 
-    def _scorer(self, critic: nn.Module, features_x: int, features_y: int) -> Scorer:
+    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
         """Return what is trained."""
         return Scorer(critic)
 
-    def _default_critic(self, features_x: int, features_y: int) -> nn.Module:
-        return SeparableCritic(features_x, features_y)
+    def _default_critic(self, maps: Maps) -> nn.Module:
+        return SeparableCritic(maps[0].features, maps[1].features)
 
-    def _settings(self, n: int, features: int) -> Training:
-        """Return complete settings for n training rows and so many columns of both sides."""
+    def _settings(self, n: int) -> Training:
+        """Return complete settings for n training rows."""
         given = Training() if self.training is None else self.training
         if not isinstance(given, Training):
             raise TypeError(f"training must be a Training or None, got {type(given).__name__}.")
@@ -215,9 +220,9 @@ class CriticEstimator(MutualInformationEstimator):
     ) -> Fold:
         """Return a critic trained on some rows, with other rows to stop early."""
         maps = self._maps(x, y, trained)
-        settings = self._settings(len(trained), maps[0].features + maps[1].features)
-        device = resolve_device(settings.device)
-        sides = [_mapped(maps, x[rows], y[rows], settings, device) for rows in (trained, held_out)]
+        settings = self._settings(len(trained))
+        device, dtype = resolve_device(settings.device), getattr(torch, settings.dtype)
+        sides = [_mapped(maps, x[rows], y[rows], dtype, device) for rows in (trained, held_out)]
         if settings.checkpoint is not None and number >= 0:
             settings = replace(settings, checkpoint=f"{os.fspath(settings.checkpoint)}.{number}")
         batches = ArrayBatches(sides[0].x, sides[0].y, settings.batch_size or 0, seed + number)
@@ -229,14 +234,14 @@ class CriticEstimator(MutualInformationEstimator):
             seed + number,
             f"{type(self).__name__}, fold {number + 1}",
         )
-        return Fold(scorer, history, *sides)
+        return Fold(maps, scorer, history, *sides)
 
     def _train(
         self,
         batches: Batches,
-        held_out: Sides | None,
+        held_out: Sides,
         settings: Training,
-        maps: tuple[InputMap, InputMap],
+        maps: Maps,
         seed: int,
         label: str,
     ) -> tuple[Scorer, History]:
@@ -249,7 +254,7 @@ class CriticEstimator(MutualInformationEstimator):
             def loss(x: Tensor, y: Tensor) -> Tensor:
                 start = len(x) * process_index()
                 positions = torch.arange(start, start + len(x), device=x.device)
-                scores = gather_rows(forward(x, gather_rows(y), positions))
+                scores = joint_scores(partial(forward, positions=positions), x, y)
                 return _negative(objective, scores)
 
             history = train(
@@ -257,11 +262,9 @@ class CriticEstimator(MutualInformationEstimator):
                 loss,
                 batches,
                 training=settings,
-                held_out=None
-                if held_out is None
-                else partial(self._held_out_loss, scorer, held_out),
+                held_out=partial(self._held_out_loss, scorer, held_out),
                 at_start=self._may_stay_untrained(),
-                keep_snapshots=held_out is not None and _n_weights(scorer) <= MOST_WEIGHTS_KEPT,
+                keep_snapshots=_n_weights(scorer) <= MOST_WEIGHTS_KEPT,
                 label=label,
             )
         return scorer, history
@@ -277,22 +280,18 @@ class CriticEstimator(MutualInformationEstimator):
         losses = []
         for start in range(0, len(held_out), block):
             rows = torch.arange(start, min(start + block, len(held_out)), device=held_out.x.device)
-            if len(rows) >= min(block, 2) and len(rows) > 1:
+            if len(rows) > 1:
                 part = held_out.rows(rows)
                 places = torch.arange(len(rows), device=rows.device)
                 scores = scorer(part.x, part.y, places)
                 losses.append(float(_negative(objective, scores)) * len(rows))
         return sum(losses) / len(held_out)
 
-    def _new_scorer(
-        self, maps: tuple[InputMap, InputMap], settings: Training, device: torch.device
-    ) -> Scorer:
-        features_x, features_y = (side.features for side in maps)
-        if self.critic is None:
-            critic = self._default_critic(features_x, features_y)
-        else:
-            critic = own_copy(self.critic)
-        scorer = self._scorer(critic, features_x, features_y)
+    def _new_scorer(self, maps: Maps, settings: Training, device: torch.device) -> Scorer:
+        # The user's critic is a parameter: a copy is trained.
+        own = self.critic
+        critic = self._default_critic(maps) if own is None else copy.deepcopy(own)
+        scorer = self._scorer(critic, maps)
         return scorer.to(device=device, dtype=getattr(torch, settings.dtype))
 
     # ------------------------------------------------------------------------------ the value
@@ -322,7 +321,7 @@ class CriticEstimator(MutualInformationEstimator):
         ]
         interval = None
         if ask.confidence is not None:
-            reach = float(ndtri(0.5 + 0.5 * ask.confidence)) * error
+            reach = normal_quantile(ask.confidence) * error
             both = (reading.value, own.value, value)
             interval = (min(both) - reach, max(both) + reach)
         info = {
@@ -353,6 +352,7 @@ class CriticEstimator(MutualInformationEstimator):
             pairs.y,
             block=self._block(scorer.critic),
             clips=(self._clip(),),
+            calibrate=self.calibrates,
             keep_blocks=self.keeps_blocks,
         )
 
@@ -396,7 +396,7 @@ class CriticEstimator(MutualInformationEstimator):
                 f"{len(trained)}. Lower validation_fraction or bring more samples."
             )
         fold = self._trained(x, y, trained, held_out, seed, -1)
-        self.maps_ = self._maps(x, y, trained)
+        self.maps_ = fold.maps
         self.scorer_ = fold.scorer
         self.critic_ = fold.scorer.critic
         self.history_ = fold.history.to_frame()
@@ -436,7 +436,7 @@ class CriticEstimator(MutualInformationEstimator):
         ]
         interval = None
         if confidence is not None:
-            reach = float(ndtri(0.5 + 0.5 * confidence)) * error
+            reach = normal_quantile(confidence) * error
             interval = (reading.value - reach, reading.value + reach)
         info = {**values, "n_candidates": scored.n_columns}
         raw = Raw(reading.value, error, interval, tuple(cautions), info)
@@ -471,10 +471,7 @@ class CriticEstimator(MutualInformationEstimator):
                     f"{name} must have {wanted or 'labels and no'} columns as in fit, got {width}."
                 )
         weight = next(self.scorer_.parameters())
-        settings = replace(
-            self._settings(len(pairs.x), 1), dtype=str(weight.dtype).removeprefix("torch.")
-        )
-        sides = _mapped(self.maps_, pairs.x, pairs.y, settings, weight.device)
+        sides = _mapped(self.maps_, pairs.x, pairs.y, weight.dtype, weight.device)
         return self._scored(self.scorer_, sides), len(sides)
 
     def _statistic(
@@ -496,8 +493,7 @@ class CriticEstimator(MutualInformationEstimator):
         order = np.random.default_rng(seed).permutation(half)
         other = self.copy()._fit_rows(x, y, order, seed)
         weight = next(other.scorer_.parameters())
-        settings = replace(self._settings(half, 1), dtype=str(weight.dtype).removeprefix("torch."))
-        sides = _mapped(other.maps_, x, y, settings, weight.device)
+        sides = _mapped(other.maps_, x, y, weight.dtype, weight.device)
         own = sides.x[half:]
 
         def mean_score(order: Indices) -> float:
@@ -527,7 +523,7 @@ class CriticEstimator(MutualInformationEstimator):
                 f"critic must be an nn.Module (x, y) -> (n, m) or None, got {self.critic!r}."
             )
 
-    def _maps(self, x: Array, y: Array, trained: Array) -> tuple[InputMap, InputMap]:
+    def _maps(self, x: Array, y: Array, trained: Array) -> Maps:
         return _input_map(x, trained, self.inputs), _input_map(y, trained, self.inputs)
 
 
@@ -536,10 +532,7 @@ def _input_map(side: Array, trained: Array, kind: str) -> InputMap:
     return InputMap.fit(side[trained], kind, n_labels)
 
 
-def _mapped(
-    maps: tuple[InputMap, InputMap], x: Array, y: Array, settings: Training, device: torch.device
-) -> Sides:
-    dtype = getattr(torch, settings.dtype)
+def _mapped(maps: Maps, x: Array, y: Array, dtype: torch.dtype, device: torch.device) -> Sides:
     sides = [
         side_map(torch.from_numpy(np.ascontiguousarray(side))).to(device=device, dtype=dtype)
         for side_map, side in zip(maps, (x, y), strict=True)

@@ -140,10 +140,15 @@ class ScoreStatistics:
         """Return the value of `bounds.donsker_varadhan`, in nats."""
         return float(self._rows().joint.mean()) - self.log_mean_exp()
 
-    def nwj(self) -> float:
-        """Return the value of `bounds.nwj`, in nats; -inf where exp overflows."""
-        mean = torch.tensor(self.log_mean_exp() - 1.0, dtype=torch.float64).exp()
-        return float(self._rows().joint.mean() - mean)
+    def nwj(self, offset: float = 1.0) -> float:
+        """Return the value of `bounds.nwj`, in nats; -inf where exp overflows.
+
+        Args:
+            offset: What the scores are to be beyond the log density ratio; `bounds.nwj` asks for
+                1, and other scores are brought there.
+        """
+        mean = torch.tensor(self.log_mean_exp() - offset, dtype=torch.float64).exp()
+        return float(self._rows().joint.mean() + (1.0 - offset) - mean)
 
     def infonce(self) -> float:
         """Return the value of `bounds.infonce`, in nats, with log m: at most that."""

@@ -97,11 +97,11 @@ def gather_rows(rows: Tensor) -> Tensor:
     return gathered
 
 
-def joint_scores(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def joint_scores(critic: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     """Return the scores of the joined batch: own x against the y of all, the rows of all.
 
     Args:
-        critic: Module (x, y) -> (rows of x, rows of y).
+        critic: Module or function (x, y) -> (rows of x, rows of y).
         x: Own batch, shape (b, ...).
         y: Its partners, shape (b, ...).
 
@@ -111,8 +111,7 @@ def joint_scores(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes differ between processes.
     """
-    scores: Tensor = critic(x, gather_rows(y))
-    return gather_rows(scores)
+    return gather_rows(critic(x, gather_rows(y)))
 
 
 def mean_over_processes(value: Tensor) -> Tensor:

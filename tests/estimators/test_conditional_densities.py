@@ -376,7 +376,7 @@ def test_entropy_is_not_that_of_the_steps_of_an_empirical_map() -> None:
 def test_indicators_of_a_map_reach_the_categorical_decoder() -> None:
     side = InputMap.fit(np.array([0, 2, 1]), "normal_scores", 3)
     model = LeaveOneOut()
-    scorer = model._new_scorer((side, side), model._settings(100, 6), torch.device("cpu"))
+    scorer = model._new_scorer((side, side), model._settings(100), torch.device("cpu"))
     assert isinstance(scorer.critic, CategoricalDecoder)
     assert scorer.critic.features_y == 3
 
