@@ -126,10 +126,14 @@ class SeparableCritic(nn.Module):
         _check_input("x", x, self.features_x, next(self.network_x.parameters()))
         _check_input("y", y, self.features_y, next(self.network_y.parameters()))
         of_x, of_y = self.network_x(x), self.network_y(y)
-        scores = of_x[:, : self.embedding] @ of_y[:, : self.embedding].T
+        left, right = [of_x[:, : self.embedding]], [of_y[:, : self.embedding]]
         if of_x.shape[1] > self.embedding:
-            scores = scores + of_x[:, self.embedding, None] + of_y[:, self.embedding]
-        return scores if self.bilinear is None else scores + self.bilinear(x, y)
+            left += [of_x[:, self.embedding :], torch.ones_like(of_x[:, :1])]
+            right += [torch.ones_like(of_y[:, :1]), of_y[:, self.embedding :]]
+        if self.bilinear is not None:
+            left += self.bilinear.left(x)
+            right += self.bilinear.right(y)
+        return _product(left, right)
 
 
 class JointCritic(nn.Module):
@@ -282,10 +286,20 @@ class BilinearCritic(nn.Module):
         """
         _check_input("x", x, self.features_x, self.weight)
         _check_input("y", y, self.features_y, self.weight)
-        scores = (x @ self.weight) @ y.T + self.constant
-        if self.unary_x is not None and self.unary_y is not None:
-            scores = scores + self.unary_x(x)[:, None] + self.unary_y(y)
-        return scores
+        return _product(self.left(x), self.right(y))
+
+    def left(self, x: Tensor) -> list[Tensor]:
+        """Return what x puts into the product that is the score, columns side by side."""
+        of_x = self.constant.expand(len(x))
+        if self.unary_x is not None:
+            of_x = of_x + self.unary_x(x)
+        return [x @ self.weight, of_x[:, None], torch.ones_like(x[:, :1])]
+
+    def right(self, y: Tensor) -> list[Tensor]:
+        """Return what y puts into the product that is the score."""
+        ones = torch.ones_like(y[:, :1])
+        of_y = 0.0 * ones if self.unary_y is None else self.unary_y(y)[:, None]
+        return [y, ones, of_y]
 
     def extra_repr(self) -> str:
         """Return the settings for the repr."""
@@ -312,9 +326,35 @@ def _network(
     for _ in range(depth):
         layers += [nn.Linear(inputs, width), nn.ReLU()]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(_Dropout(dropout))
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
+class _Dropout(nn.Module):
+    """Dropout from one random byte a unit: torch's own takes as long as the rest of a step."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        dropped = min(round(256 * self.share), 255)
+        words = torch.empty(x.numel() // 8 + 1, dtype=torch.int64, device=x.device)
+        # From the least integer on: by default the sign bit would stay 0.
+        bits = words.random_(torch.iinfo(torch.int64).min, None).view(torch.uint8)
+        kept = (bits[: x.numel()] >= dropped).view(x.shape)
+        return x * (kept * (256.0 / (256.0 - dropped))).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{self.share}"
+
+
+def _product(left: list[Tensor], right: list[Tensor]) -> Tensor:
+    """Return sum_k left_k right_k', one matrix product: sums of n m entries cost as much each."""
+    return torch.cat(left, dim=1) @ torch.cat(right, dim=1).T
 
 
 def _zeros(*shape: int) -> nn.Parameter:
