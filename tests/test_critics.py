@@ -79,6 +79,21 @@ def test_dropout_is_for_training_only() -> None:
     assert torch.equal(critic(x, y), critic(x, y))
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_dropout_leaves_out_its_share_and_keeps_the_mean(share: float) -> None:
+    dropout = SeparableCritic(1, 1, dropout=share).network_x[2]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        kept = dropout(torch.ones(401, 499))
+    assert abs(float((kept == 0.0).double().mean()) - share) < 0.005
+    assert abs(float(kept.double().mean()) - 1.0) < 0.02
+    # Every unit of every row draws its own: neighbors are not left out together.
+    left_out = (kept == 0.0).double() - share
+    for shift in ((0, 1), (1, 0), (0, 8)):
+        other = left_out.roll(shift, dims=(0, 1))
+        assert abs(float((left_out * other).mean())) < 0.005
+
+
 @pytest.mark.parametrize("make", [SeparableCritic, JointCritic, BilinearCritic])
 def test_the_untrained_critic_says_independence(make: Maker) -> None:
     assert not make(3, 2)(samples(5, 3).float(), samples(4, 2).float()).any()

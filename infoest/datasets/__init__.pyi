@@ -9,8 +9,10 @@ from .maps import WIGGLY_X as WIGGLY_X
 from .maps import WIGGLY_Y as WIGGLY_Y
 from .maps import asinh as asinh
 from .maps import bimodal as bimodal
+from .maps import cube as cube
 from .maps import half_cube as half_cube
 from .maps import normal_cdf as normal_cdf
+from .maps import rotate as rotate
 from .maps import spiral as spiral
 from .maps import swissroll as swissroll
 from .maps import wiggly as wiggly
@@ -47,6 +49,7 @@ __all__ = [
     "concentric_gaussians",
     "correlated_normal",
     "correlated_uniform",
+    "cube",
     "dense_normal",
     "discrete_table",
     "galaxy",
@@ -55,6 +58,7 @@ __all__ = [
     "joint_normal",
     "multivariate_student",
     "normal_cdf",
+    "rotate",
     "sparse_normal",
     "sparse_normal_with_inliers",
     "spiral",

@@ -7,6 +7,7 @@ Every map takes samples of shape (n, d) and returns new ones; they compose as fu
 import numpy as np
 from scipy.special import ndtr
 
+from infoest._random import generator
 from infoest._validation import check_int, check_number
 
 # Amplitude, frequency and phase of the waves of `wiggly`: Czyz et al. (2023), appendix.
@@ -49,6 +50,19 @@ def half_cube(values: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values, dtype=float)
     return values * np.sqrt(np.abs(values))
+
+
+def cube(values: np.ndarray) -> np.ndarray:
+    """Return the third power of every entry.
+
+    Args:
+        values: Samples, any shape.
+
+    Returns:
+        Same shape.
+    """
+    values = np.asarray(values, dtype=float)
+    return values * values * values
 
 
 def wiggly(
@@ -170,3 +184,30 @@ def spiral(
     turned[:, first] = cosine * values[:, first] - sine * values[:, second]
     turned[:, second] = sine * values[:, first] + cosine * values[:, second]
     return turned
+
+
+def rotate(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Turn every row by the same rotation of all its columns, ``v`` to ``v R``.
+
+    Args:
+        values: Samples, shape (n, d).
+        seed: Of R, which is drawn uniformly from the rotations of d dimensions; the same for the
+            same seed and d.
+
+    Returns:
+        Rows of the same norm, shape (n, d).
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2:
+        raise ValueError(f"values must have shape (n, d), got {values.shape}.")
+    return values @ _rotation(values.shape[1], check_int("seed", seed, low=0))
+
+
+def _rotation(width: int, seed: int) -> np.ndarray:
+    """Return a uniformly random orthogonal matrix of determinant 1, shape (width, width)."""
+    basis, triangle = np.linalg.qr(generator(seed).standard_normal((width, width)))
+    # Signs that do not depend on the linear-algebra library, and make the law uniform.
+    basis *= np.where(np.diag(triangle) < 0.0, -1.0, 1.0)
+    if np.linalg.det(basis) < 0.0:
+        basis[:, 0] *= -1.0
+    return basis

@@ -71,7 +71,8 @@ def suite(name: str) -> list[Task]:
     """Return the tasks of a suite.
 
     Args:
-        name: ``"core"``, the 40 tasks of Beyond Normal, or ``"mixtures"``, ten mixtures of normals.
+        name: ``"core"``, the 40 tasks of Beyond Normal; ``"mixtures"``, ten mixtures of normals; or
+            ``"staircase"``, three laws of 20 columns a side at 2, 4, 6, 8 and 10 nats.
 
     Returns:
         Tasks in the order of the publications; their names are distinct.
@@ -82,11 +83,13 @@ def suite(name: str) -> list[Task]:
     References:
         Czyz et al. (2023), "Beyond Normal: On the Evaluation of Mutual Information Estimators",
         for the core. Czyz et al. (2023), "On the Properties and Estimation of Pointwise Mutual
-        Information Profiles", for the mixtures.
+        Information Profiles", for the mixtures. Song, Ermon (2020), "Understanding the Limitations
+        of Variational Mutual Information Estimators", for the first two laws of the staircase; the
+        third, half-cubes of both sides and a rotation of y, is no longer normal in its ranks.
 
     Example:
-        >>> len(suite("core")), len(suite("mixtures"))
-        (40, 10)
+        >>> len(suite("core")), len(suite("mixtures")), len(suite("staircase"))
+        (40, 10, 15)
     """
     check_option("name", name, _SUITES)
     return _SUITES[name]()
@@ -179,4 +182,30 @@ def _mixtures() -> list[Task]:
     return [Task(name=name, mi=mi, mi_error=_MIXTURE_MI_ERROR, law=law) for name, mi, law in tasks]
 
 
-_SUITES: dict[str, Callable[[], list[Task]]] = {"core": _core, "mixtures": _mixtures}
+_STAIRCASE_COLUMNS = 20
+_STAIRCASE_STEPS = (2, 4, 6, 8, 10)
+
+
+def _staircase() -> list[Task]:
+    laws: dict[str, tuple[Maps, Maps]] = {
+        "normal": ((), ()),
+        "cubic": ((), (maps.cube,)),
+        # Neither ranks of columns nor linear maps make it normal again.
+        "half_cube_rotated": (_HALF_CUBE, (*_HALF_CUBE, maps.rotate)),
+    }
+    return [
+        _closed_form(
+            f"staircase-{name}-{_STAIRCASE_COLUMNS}-{mi}",
+            partial(correlated_normal, mi=float(mi), dim=_STAIRCASE_COLUMNS),
+            *sides,
+        )
+        for name, sides in laws.items()
+        for mi in _STAIRCASE_STEPS
+    ]
+
+
+_SUITES: dict[str, Callable[[], list[Task]]] = {
+    "core": _core,
+    "mixtures": _mixtures,
+    "staircase": _staircase,
+}

@@ -13,6 +13,7 @@ from torch import Tensor
 from infoest._cautions import Caution
 from infoest.functional import ScoreStatistics
 from infoest.functional.calibration import ScoreHistogram
+from infoest.result import Raw
 
 from ._scorers import Scorer
 
@@ -215,3 +216,35 @@ def saturated(value: float, n_columns: int) -> list[Caution]:
             "exceed: the information may be far larger. Use NoiseContrastive, or more pairs.",
         )
     ]
+
+
+def mean_of(readings: list[Reading]) -> Reading:
+    """Return the mean over folds of nearly equal size, and its variance."""
+    n = len(readings)
+    value = sum(reading.value for reading in readings) / n
+    return Reading(value, sum(reading.variance for reading in readings) / n**2)
+
+
+def extrapolated(held_out: Reading, smaller: Reading) -> float:
+    """Return what held-out rows would give to critics of endless samples, if 1 / n is the law.
+
+    Args:
+        held_out: By critics trained on n rows.
+        smaller: By critics trained on n / 2 rows, which miss twice as much.
+    """
+    return 2.0 * held_out.value - smaller.value
+
+
+def difference(joint: Raw, given: Raw, confidence: float | None) -> Raw:
+    """Return I(X; Y, Z) - I(X; Z), two values on the same splits."""
+    value = joint.value - given.value
+    error = math.hypot(joint.std_error or 0.0, given.std_error or 0.0)
+    interval = None
+    if confidence is not None and joint.interval is not None and given.interval is not None:
+        # What both miss is unknown: each side's bracket counts in full.
+        low = math.hypot(joint.value - joint.interval[0], given.interval[1] - given.value)
+        high = math.hypot(joint.interval[1] - joint.value, given.value - given.interval[0])
+        interval = (value - low, value + high)
+    info = {"with_condition": joint.info, "condition_alone": given.info}
+    cautions = (*joint.cautions, *given.cautions)
+    return Raw(value, error, interval, cautions, info, quantity="mutual_information")

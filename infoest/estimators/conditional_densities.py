@@ -10,17 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from infoest._cautions import Caution
-from infoest._validation import Array, check_option, is_labels
+from infoest._validation import Array, check_option
 from infoest.functional import ScoreStatistics
-from infoest.result import Raw
+from infoest.training import Training
 
 from ._decoders import Decoder, DensityScorer, decoder_of
 from ._evaluation import BLOCK_ROWS, NEAR_LOG_M, Reading, Scored, check_scores
+from ._folds import Maps, Sides
 from ._inputs import InputMap
+from ._objectives import Objective
 from ._scorers import Scorer
-from .base import Ask, EntropyEstimator
+from .base import EntropyEstimator
 from .entropies import chosen_entropy
-from .variational import CriticEstimator, Maps, Objective, Sides
+from .variational import CriticEstimator
 
 # Held-out pairs of one square of scores at most: the law of y is a mixture over their x.
 MOST_SQUARE = 4000
@@ -60,8 +62,6 @@ class _ConditionalDensity(CriticEstimator):
     conditional: ClassVar[bool] = False
     # Whether a density of y alone is trained beside.
     with_marginal: ClassVar[bool] = False
-    learning_rate: ClassVar[float] = 5e-3
-    weight_decay: ClassVar[float] = 0.05
 
     decoder: str = "gaussian"
 
@@ -72,6 +72,9 @@ class _ConditionalDensity(CriticEstimator):
     def _objective(self) -> Objective:
         return _log_likelihood
 
+    def _defaults(self) -> Training:
+        return replace(super()._defaults(), learning_rate=5e-3, weight_decay=0.05)
+
     def _may_stay_untrained(self) -> bool:
         # The standard normal (uniform) law for every x: independence.
         return True
@@ -79,7 +82,7 @@ class _ConditionalDensity(CriticEstimator):
     def _default_critic(self, maps: Maps) -> nn.Module:
         return self._decoder(maps[0].features, maps[1])
 
-    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+    def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         marginal = self._decoder(1, maps[1]) if self.with_marginal else None
         return DensityScorer(critic, labels=maps[1].kind == "labels", marginal=marginal)
 
@@ -279,9 +282,8 @@ class BarberAgakov(_Contrast):
             of_y = InputMap.fit(y[trained], "standardized")
         return of_x, of_y
 
-    def _cross_fitted(self, x: Array, y: Array, ask: Ask, seed: int) -> Raw:
-        raw = super()._cross_fitted(x, y, ask, seed)
-        return replace(raw, quantity="lower_bound") if is_labels(y) else raw
+    def _measured(self, maps: Maps) -> str | None:
+        return "lower_bound" if maps[1].kind == "labels" else None
 
     def _scored(self, scorer: Scorer, pairs: Sides) -> Scored:
         found = _of(super()._scored(scorer, pairs))

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from infoest._cautions import Caution
 from infoest._validation import check_number
 from infoest.functional import bounds
-from infoest.functional._scores import log_mean_exp
 
 from ._evaluation import BLOCK_ROWS, Reading, Scored, contrastive_reading, mean_reading, saturated
+from ._folds import Maps, Sides
+from ._objectives import MovingAverageBound, Objective
 from ._scorers import BaselineScorer, DualScorer, Scorer
-from .variational import CriticEstimator, Maps, Objective
+from .variational import CriticEstimator
 
 
 @dataclass(kw_only=True, eq=False)
@@ -103,7 +103,7 @@ class MINE(CriticEstimator):
 
     def _objective(self) -> Objective:
         check_number("rate", self.rate, low=0.0, high=1.0, open_low=True)
-        return _MovingAverage(self.rate)
+        return MovingAverageBound(self.rate)
 
     def _held_out_objective(self) -> Objective:
         return bounds.donsker_varadhan
@@ -194,7 +194,7 @@ class TUBA(CriticEstimator):
         # The baseline is in the scores; without one the bound is that of one critic for both.
         return bounds.flo
 
-    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+    def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         return BaselineScorer(critic, maps[0].features)
 
     def _reading(self, scored: Scored) -> Reading:
@@ -242,7 +242,7 @@ class FLO(CriticEstimator):
         # The scorer gives s_ij - s_ii - u_i, whose diagonal is -u_i.
         return bounds.flo
 
-    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+    def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         return DualScorer(critic, maps[0].features + maps[1].features)
 
     def _reading(self, scored: Scored) -> Reading:
@@ -344,7 +344,7 @@ class InterpolatedBound(CriticEstimator):
         check_number("alpha", self.alpha, low=0.0, high=1.0)
         return partial(bounds.interpolated, alpha=self.alpha)
 
-    def _scorer(self, critic: nn.Module, maps: Maps) -> Scorer:
+    def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         return BaselineScorer(critic, maps[0].features)
 
     def _block(self, critic: nn.Module) -> int | None:
@@ -354,32 +354,6 @@ class InterpolatedBound(CriticEstimator):
         values = [float(bounds.interpolated(block, alpha=self.alpha)) for block in scored.blocks]
         joint = scored.statistics.joint
         return Reading(sum(values) / len(values), float(joint.var()) / scored.n)
-
-
-class _MovingAverage(nn.Module):
-    """MINE's objective: the value of Donsker-Varadhan, the gradient over an average partition.
-
-    The average is a buffer.
-    """
-
-    log_average: Tensor
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self.register_buffer("log_average", torch.tensor(math.nan, dtype=torch.float64))
-
-    def forward(self, scores: Tensor) -> Tensor:
-        now = log_mean_exp(scores.double())
-        seen = now.detach()
-        if self.rate < 1.0 and not bool(torch.isnan(self.log_average)):
-            before = self.log_average + math.log1p(-self.rate)
-            seen = torch.logaddexp(before, seen + math.log(self.rate))
-        self.log_average.copy_(seen)
-        share = (now - seen).exp()
-        # The value is that of the bound; the gradient divides by the average.
-        value = scores.diagonal().double().mean() - share
-        return value + (share - now).detach()
 
 
 def _unnormalized_reading(scored: Scored, offset: float) -> Reading:

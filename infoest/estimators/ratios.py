@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from infoest._cautions import Caution
-from infoest._validation import check_int, check_number
+from infoest._validation import check_int, check_number, check_option
 from infoest.critics import SeparableCritic
 from infoest.functional import bounds
 from infoest.functional._scores import checked_clip
+from infoest.functional.calibration import Calibration
+from infoest.functional.student_copula import StudentCopula, fit_student_copula
+from infoest.training import Training
 
-from ._evaluation import MOST_CLIPPED, Reading, Scored, mean_reading
-from .variational import CriticEstimator, Maps, Objective
+from ._evaluation import MOST_CLIPPED, Reading, Scored, extrapolated, mean_reading
+from ._folds import Maps, Sides
+from ._objectives import Objective
+from ._scorers import CopulaScorer, Scorer
+from .variational import CriticEstimator
 
 # Share of hidden units left out while the default critic of `NoiseContrastive` is trained.
 DROPOUT = 0.3
+COPULAS = ("student", "gaussian")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -28,29 +36,38 @@ class NoiseContrastive(CriticEstimator):
 
     A critic learns to tell joint pairs from ``negatives`` times as many product pairs
     (`functional.noise_contrastive`), whose optimum is the log density ratio. Scores of held-out
-    pairs are calibrated by the logistic regression a s + b at the same odds, and their mean is an
-    estimate of I. What a critic learns of its sample makes the value too low on other rows and too
-    high on its own, by the same amount to first order: the value is the middle of both, and the
-    interval reaches from the one to the other and 1.96 standard errors beyond.
+    pairs are calibrated by the logistic regression a s + b at the same odds, or half-way from
+    them to exp(I) on the log scale where that is more, and their mean is an estimate of I. It
+    is too low, since a critic learns its sample, too; two corrections of that are averaged. On
+    rows it was trained on, a critic reads too high, by as much as too low on others to first
+    order: the one is the middle of both. And what is missing falls like 1 / n: the other is
+    twice the held-out value less that of critics trained on half as many rows. The interval
+    reaches from the least of all these to the greatest, and 1.96 standard errors beyond.
 
     Args:
         negatives: Odds of product against joint pairs, at least 1, whatever the batch size.
+        copula: ``"student"`` or ``"gaussian"`` starts from a copula fitted to the ranks of the
+            training rows: the log ratio is that of the copula plus the critic, whose training
+            starts at 0 and counts only where it lowers the held-out loss. None for no copula.
         critic: Untrained module (x, y) -> (n, m) scores; None is a `SeparableCritic` with
-            dropout.
-        training: Settings; None in it stands for at most 1600 steps of 256 rows, learning rate
-            2e-3, weight decay .05, averaging .99.
+            dropout. With a copula it should score 0 at the start, as those of `infoest.critics`.
+        training: Settings; None in it stands for at most 1000 steps of 128 rows, learning rate
+            5e-3 with the cosine schedule; with a copula for at most 1600 steps of 256 rows,
+            learning rate 2e-3; weight decay .05 and averaging .99 in both.
         inputs: ``"normal_scores"``, ``"standardized"`` or ``"raw"``, see `CriticEstimator`.
-        n_splits: Folds of the cross-fit, at least 2.
+        n_splits: Folds of the cross-fit, at least 2. Two more critics are trained on half as many
+            rows as those of the folds, where that is at least 8.
         validation_fraction: Share of rows that `fit` holds out for early stopping, in (0, 1).
         test_block: Held-out pairs scored together; None is all, 512 for critics of costly pairs.
         random_state: Seed of splits, weights, batches and permutations.
 
     Note:
-        Not a bound. The interval is a bracket, not a confidence interval in the strict sense: its
-        ends are what is read from rows that were trained on and from those that were not. Nothing
-        in it sees dependence that the critic misses on both. At few rows for many columns
-        (n = 5000 for 20 + 20) every critic underfits. A value under dependence between the rows
-        has a wider interval, from blocks of neighbors.
+        Not a bound. The interval is a bracket, not a confidence interval in the strict sense: it
+        holds the values before and after correction. Nothing in it sees dependence that the
+        critic misses whatever it is trained on. At few rows for many columns (n = 5000 for
+        20 + 20) every critic underfits. A value under dependence between the rows has a wider
+        interval, from blocks of neighbors. The value of `evaluate`, by one critic, is the
+        held-out one and not corrected.
 
     References:
         Gutmann, Hyvarinen (2012), JMLR 13, 307, section 2 (the objective).
@@ -65,12 +82,46 @@ class NoiseContrastive(CriticEstimator):
         True
     """
 
-    learning_rate: ClassVar[float] = 2e-3
-    weight_decay: ClassVar[float] = 0.05
-    clip_norm: ClassVar[float | None] = None
     calibrates: ClassVar[bool] = True
+    extrapolates: ClassVar[bool] = True
 
     negatives: int = 64
+    copula: str | None = None
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.copula is None:
+            return
+        check_option("copula", self.copula, COPULAS)
+        if self.inputs != "normal_scores":
+            raise ValueError(
+                f"inputs must be 'normal_scores' with a copula, got {self.inputs!r}. Leave inputs "
+                "as they are by default, or use copula=None."
+            )
+
+    def _defaults(self) -> Training:
+        own = replace(super()._defaults(), weight_decay=0.05, clip_norm=None)
+        if self.copula is None:
+            return replace(own, steps=1000, batch_size=128, learning_rate=5e-3, schedule="cosine")
+        # What is left beside a copula is small: it takes less noise in the gradient.
+        return replace(own, learning_rate=2e-3)
+
+    def _may_stay_untrained(self) -> bool:
+        return self.copula is not None
+
+    def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
+        if self.copula is None:
+            return Scorer(critic)
+        if any(side.kind == "labels" for side in maps):
+            raise ValueError(
+                f"copula must be None where a side is labels, got {self.copula!r}. Labels have no "
+                "ranks."
+            )
+        d_x, d_y = (side.features for side in maps)
+        if sample is None:
+            return CopulaScorer(critic, StudentCopula(math.inf, np.eye(d_x + d_y), d_x))
+        x, y = (side.cpu().double().numpy() for side in (sample.x, sample.y))
+        return CopulaScorer(critic, fit_student_copula(x, y, gaussian=self.copula == "gaussian"))
 
     def _objective(self) -> Objective:
         check_int("negatives", self.negatives, low=1)
@@ -87,16 +138,27 @@ class NoiseContrastive(CriticEstimator):
         return self._calibrated(trained, held_out)
 
     def _calibrated(self, scored: Scored, fitted: Scored) -> Reading:
-        line = fitted.histogram.calibrate(fitted.statistics.joint, self.negatives)
-        ratios = line(scored.statistics.joint)
+        ratios = self._line(fitted)(scored.statistics.joint)
         return Reading(float(ratios.mean()), float(ratios.var()) / scored.n)
 
-    def _value(self, held_out: Reading, trained: Reading) -> float:
-        return 0.5 * (held_out.value + trained.value)
+    def _line(self, scored: Scored) -> Calibration:
+        """Return the calibration of scores, fitted where most joint pairs are."""
+        joint = scored.statistics.joint
+        line = scored.histogram.calibrate(joint, self.negatives)
+        # A logistic regression is decided by the scores near the log of its odds. Joint pairs are
+        # near I: fitted there, the line has the least noise; far below, the least of what it
+        # misses where a critic is not linear in the log ratio. Half-way.
+        most = max(scored.n_columns - 1, self.negatives)
+        mean = min(float(line(joint).mean()), math.log(most))
+        odds = round(math.exp(0.5 * (mean + math.log(self.negatives))))
+        return line if odds <= self.negatives else scored.histogram.calibrate(joint, odds)
+
+    def _value(self, held_out: Reading, trained: Reading, smaller: Reading | None) -> float:
+        middle = 0.5 * (held_out.value + trained.value)
+        return middle if smaller is None else 0.5 * (middle + extrapolated(held_out, smaller))
 
     def _pointwise(self, scored: Scored) -> Tensor:
-        joint = scored.statistics.joint
-        return scored.histogram.calibrate(joint, self.negatives)(joint)
+        return self._line(scored)(scored.statistics.joint)
 
 
 @dataclass(kw_only=True, eq=False)

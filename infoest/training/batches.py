@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
 import torch
@@ -161,14 +162,14 @@ class LoaderBatches:
 
     Args:
         loader: Yields (x, y) batches; every process has its own.
-        transform: Applied to every batch.
+        transform: Applied to every batch; None for nothing.
 
     Raises:
         TypeError: If the loader is none.
         ValueError: If it is empty.
     """
 
-    def __init__(self, loader: Any, transform: Transform) -> None:
+    def __init__(self, loader: Any, transform: Transform | None = None) -> None:
         if isinstance(loader, Dataset) or not isinstance(loader, Iterable):
             raise TypeError(
                 f"x must be an iterable of batches (x, y), got {type(loader).__name__}. Put a "
@@ -182,8 +183,36 @@ class LoaderBatches:
         if self.per_epoch == 0:
             raise _no_batches()
         self._iterator: Iterator[Any] = iter(loader)
+        self._ahead: deque[Any] = deque()
+        self._n_held_out = 0
         self._seen = 0
         self._last: Pair | None = None
+
+    def first(self, n_rows: int) -> list[Pair]:
+        """Return the first batches, which `next` yields again.
+
+        Args:
+            n_rows: Batches are read until they have so many rows, or the first pass ends.
+        """
+        found = [as_pair(batch) for batch in self._ahead]
+        n_found = sum(len(pair[0]) for pair in found)
+        for batch in self._iterator if n_found < n_rows else ():
+            self._ahead.append(batch)
+            found.append(as_pair(batch))
+            n_found += len(found[-1][0])
+            if n_found >= n_rows:
+                break
+        if not found:
+            raise _no_batches()
+        return found
+
+    def hold_out(self, n_batches: int) -> None:
+        """Leave the first batches of every pass out, in the first one those that `first` read."""
+        self._n_held_out = n_batches
+        for _ in range(n_batches):
+            self._ahead.popleft()
+        if self.per_epoch is not None:
+            self.per_epoch -= n_batches
 
     def next(self) -> Pair:
         """Return the next batch."""
@@ -193,14 +222,19 @@ class LoaderBatches:
                 f"x must yield batches of at least 2 rows, got {len(self._last[0])}. A last batch "
                 "that is too short is left out by drop_last=True."
             )
-        return self.transform(self._last)
+        return self._last if self.transform is None else self.transform(self._last)
 
     def _raw(self) -> Any:
+        if self._ahead:
+            self._seen += 1
+            return self._ahead.popleft()
         for _ in range(2):
             for batch in self._iterator:
                 self._seen += 1
                 return batch
             self._iterator = iter(self.loader)
+            for _ in range(self._n_held_out):
+                next(self._iterator, None)
         raise _no_batches()
 
     def state(self) -> dict[str, Any]:
@@ -241,10 +275,7 @@ def pairs_of(dataset: Dataset[Any], rows: Tensor) -> Pair:
     try:
         batch = default_collate(pairs)
     except RuntimeError as error:
-        raise ValueError(
-            f"x must yield pairs of one shape, got rows that differ ({error}). Pad or cut them in "
-            "the Dataset."
-        ) from None
+        raise _rows_differ(error) from None
     except TypeError as error:
         raise TypeError(
             f"x must yield pairs of tensors, arrays or numbers, got others ({error}). Encode them "
@@ -284,6 +315,20 @@ def as_pair(batch: Any) -> Pair:
     return x, y
 
 
+def joined_pairs(pairs: Sequence[Pair]) -> Pair:
+    """Return batches as one.
+
+    Raises:
+        ValueError: If their rows differ in shape.
+    """
+    if len(pairs) == 1:
+        return pairs[0]
+    try:
+        return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+    except RuntimeError as error:
+        raise _rows_differ(error) from None
+
+
 def _check_pair(pair: Any) -> None:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         shown = type(pair).__name__
@@ -301,13 +346,20 @@ def _check_paired(x: Tensor, y: Tensor, where: str) -> None:
 
 
 def _check_batch_size(batch_size: int, n: int) -> None:
-    remedy = f"The training split has {n} rows; None takes all of them, 256 at most."
+    remedy = f"The training split has {n} rows; None never takes more."
     check_int("batch_size", batch_size, low=2, high=n, remedy=remedy)
     if batch_size % process_total():
         raise ValueError(
             f"batch_size must be a multiple of the {process_total()} processes, got {batch_size}. "
             "Each takes its share of every batch."
         )
+
+
+def _rows_differ(error: Exception) -> ValueError:
+    return ValueError(
+        f"x must yield pairs of one shape, got rows that differ ({error}). Pad or cut them in "
+        "the Dataset."
+    )
 
 
 def _no_batches() -> ValueError:

@@ -21,8 +21,9 @@ class History:
         rates: Learning rate of every step.
         evaluated: Step and held-out loss of every evaluation, step 0 before the first step.
         best_step: Step whose weights were kept.
-        ended: ``"steps"`` (all done), ``"patience"`` (held-out loss no longer fell), or
-            ``"interrupted"`` (by Ctrl-C: what was there is kept).
+        ended: ``"steps"`` (all done), ``"patience"`` (held-out loss no longer fell),
+            ``"interrupted"`` (by Ctrl-C: what was there is kept), or ``"diverged"`` (with an error
+            that has this history).
         snapshots: Averaged weights at the evaluations, where they were asked for.
     """
 

@@ -80,7 +80,8 @@ def train(
         The history. Ctrl-C ends the training like patience does, and says so in it.
 
     Raises:
-        TrainingDivergedError: If a loss or a weight is NaN or infinite, or every held-out loss.
+        TrainingDivergedError: If a loss or a weight is NaN or infinite, or every held-out loss; it
+            has the history of a training that was cut short.
         TypeError: If the loss is no scalar tensor that depends on the network.
         ValueError: If the checkpoint is of another training, damaged, or cannot be written; for
             epochs of batches that have none; for a network without weights to train.
@@ -114,6 +115,10 @@ def train(
                 advance(run.done)
         except KeyboardInterrupt:
             run.interrupt()
+        except TrainingDivergedError as error:
+            run.history.ended = "diverged"
+            error.history = run.history
+            raise
         finally:
             run.keep_best()
     run.check_evaluations()
@@ -187,7 +192,8 @@ class _Run:
         self.unread.append(mean_over_processes(loss.detach()))
         if step % self.reads_every == 0 or step in self.evaluated_at:
             self._read_losses()
-        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.weights:
+            weight.grad = None
         loss.backward()
         average_gradients(self.weights)
         if self.training.clip_norm is not None:

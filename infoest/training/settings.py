@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infoest._validation import check_bool, check_int, check_number, check_option
+
+if TYPE_CHECKING:
+    from .history import History
 
 SCHEDULES = ("constant", "cosine")
 DTYPES = ("float32", "float64")
@@ -16,7 +19,13 @@ LAST_SHARE = 0.02
 
 
 class TrainingDivergedError(ValueError):
-    """Raised when the loss of a training becomes NaN or infinite."""
+    """Raised when the loss of a training becomes NaN or infinite.
+
+    Attributes:
+        history: Of the steps before, as `train` returns it; None outside of a training.
+    """
+
+    history: History | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,7 @@ class Training:
         weight_decay: Of AdamW, at least 0 (decoupled: weights shrink by the factor
             1 - learning_rate * weight_decay a step).
         schedule: ``"constant"``, or ``"cosine"`` down to 2 % of the learning rate at the last
-            step.
+            step. None is constant.
         averaging: Decay a of the exponential average of the weights that is evaluated and kept,
             in [0, 1); 0 keeps the last weights. It warms up as min(a, (1 + t) / (10 + t)).
         clip_norm: Largest norm of the gradient, positive; None does not clip.
@@ -64,7 +73,7 @@ class Training:
     batch_size: int | None = None
     learning_rate: float | None = None
     weight_decay: float | None = None
-    schedule: str = "constant"
+    schedule: str | None = None
     averaging: float | None = None
     clip_norm: float | None = None
     evaluate_every: int | None = None
@@ -97,7 +106,8 @@ class Training:
             check_number("weight_decay", self.weight_decay, low=0.0)
         if self.averaging is not None:
             check_number("averaging", self.averaging, low=0.0, high=1.0, open_high=True)
-        check_option("schedule", self.schedule, SCHEDULES)
+        if self.schedule is not None:
+            check_option("schedule", self.schedule, SCHEDULES)
         check_option("dtype", self.dtype, DTYPES)
         check_bool("compile", self.compile)
         check_bool("progress", self.progress)
@@ -119,6 +129,7 @@ class Training:
         weight_decay: float | None = None,
         averaging: float | None = None,
         clip_norm: float | None = None,
+        schedule: str | None = None,
     ) -> Training:
         """Return the settings with those that are None filled in."""
         if self.epochs is not None:
@@ -130,6 +141,7 @@ class Training:
             "weight_decay": weight_decay,
             "averaging": averaging,
             "clip_norm": clip_norm,
+            "schedule": schedule,
         }
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return replace(self, **missing)

@@ -9,8 +9,10 @@ from infoest.datasets import (
     asinh,
     bimodal,
     correlated_normal,
+    cube,
     half_cube,
     normal_cdf,
+    rotate,
     spiral,
     swissroll,
     wiggly,
@@ -24,6 +26,7 @@ GRID = np.linspace(-8.0, 8.0, 4002)[:, None]
     [
         normal_cdf,
         asinh,
+        cube,
         half_cube,
         wiggly,
         lambda values: wiggly(values, waves=WIGGLY_Y),
@@ -49,6 +52,7 @@ def test_maps_of_single_entries_increase_and_keep_the_shape(transform):
         (normal_cdf, 1.0, 0.8413447460685429),
         (asinh, 2.0, np.log(2.0 + np.sqrt(5.0))),
         (half_cube, -4.0, -8.0),
+        (cube, -2.0, -8.0),
         (wiggly, 0.0, 0.2 * np.sin(1.0) + 0.03 * np.sin(-2.5)),
         (swissroll, 0.0, [0.0, -1.5 * np.pi / 21.0]),
         (swissroll, 0.5, [-3.0 * np.pi / 21.0, 0.0]),
@@ -109,6 +113,36 @@ def test_spiral_turns_the_first_axis_toward_the_second():
     assert np.allclose(turned, [[0.0, 0.0, 1.0]])
 
 
+@pytest.mark.parametrize("width", [1, 2, 5, 20])
+def test_rotate_is_one_rotation_of_all_rows(width):
+    turned = rotate(np.eye(width))
+    assert np.allclose(turned @ turned.T, np.eye(width), atol=1e-14)
+    assert np.linalg.det(turned) == pytest.approx(1.0)
+    values, _, _ = correlated_normal(50, rho=0.0, dim=width, random_state=0)
+    assert np.allclose(rotate(values), values @ turned, atol=1e-14)
+    assert np.allclose(rotate(values[:3]), rotate(values)[:3], atol=1e-14)
+
+
+def test_rotate_does_not_depend_on_the_linear_algebra_library():
+    # Gram and Schmidt leave no sign open.
+    matrix = np.random.default_rng(0).standard_normal((3, 3))
+    basis = []
+    for column in matrix.T:
+        rest = column - sum(((column @ other) * other for other in basis), np.zeros(3))
+        basis.append(rest / np.linalg.norm(rest))
+    basis = np.column_stack(basis)
+    if np.linalg.det(basis) < 0.0:
+        basis[:, 0] *= -1.0
+    assert np.allclose(rotate(np.eye(3)), basis, atol=1e-13)
+
+
+def test_rotations_are_uniform():
+    # Of the first entry: mean 0, mean square 1 / d, over 2000 seeds.
+    entries = np.array([rotate(np.eye(4)[:1], seed=seed)[0] for seed in range(2000)])
+    assert np.abs(entries.mean(axis=0)).max() < 4.0 * 0.5 / np.sqrt(2000)
+    assert np.allclose((entries**2).mean(axis=0), 0.25, atol=4.0 * 0.2 / np.sqrt(2000))
+
+
 def test_maps_compose():
     x, _, _ = correlated_normal(100, rho=0.0, dim=3, random_state=0)
     turned = spiral(normal_cdf(x))
@@ -121,6 +155,8 @@ def test_maps_compose():
         (lambda: swissroll(np.full((3, 2), 0.5)), r"values must have shape \(n, 1\), got \(3, 2\)"),
         (lambda: swissroll(np.full((3, 1), 1.5)), r"values must be in \[0, 1\], got \[1.5, 1.5\]"),
         (lambda: swissroll(np.full((3, 1), np.nan)), r"values must be in \[0, 1\], got \[nan"),
+        (lambda: rotate(np.ones(3)), r"values must have shape \(n, d\), got \(3,\)"),
+        (lambda: rotate(np.ones((3, 2)), seed=-1), "seed must be an integer of at least 0, got -1"),
         (lambda: spiral(np.ones(3)), r"values must have shape \(n, d\), got \(3,\)"),
         (lambda: spiral(np.ones((3, 2)), axes=(1, 2)), r"axes must be in \[0, 1\], got 2"),
         (lambda: spiral(np.ones((3, 2)), axes=(1, 1)), r"different columns, got \(1, 1\)"),

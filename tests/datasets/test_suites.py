@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from infoest.datasets import suite
+from infoest.datasets import rotate, suite
 
 # Names and values: Czyz et al. (2023), "Beyond Normal", and the repository of its benchmark.
 CORE = {
@@ -68,7 +68,13 @@ MIXTURES = {
     "mult-sparse-w-inliers-5-5-2-2.0-0.5": 0.268,
 }
 
-TASKS = {task.name: task for name in ("core", "mixtures") for task in suite(name)}
+STAIRCASE = {
+    f"staircase-{law}-20-{mi}": mi
+    for law in ("normal", "cubic", "half_cube_rotated")
+    for mi in (2, 4, 6, 8, 10)
+}
+
+TASKS = {task.name: task for name in ("core", "mixtures", "staircase") for task in suite(name)}
 each_task = pytest.mark.parametrize("name", TASKS)
 
 
@@ -76,6 +82,8 @@ def widths(name):
     """Return the columns of X and Y that a name promises."""
     if name.startswith("swissroll_x"):
         return 2, 1
+    if name.startswith("staircase"):
+        return 20, 20
     for part in name.split("-"):
         if "v1" in part:
             return int(part.removesuffix("v1")), 1
@@ -91,6 +99,12 @@ def test_core_has_the_forty_names_in_order():
 def test_mixtures_has_the_ten_names_in_order():
     assert [task.name for task in suite("mixtures")] == list(MIXTURES)
     assert len(MIXTURES) == 10
+
+
+def test_staircase_has_five_steps_of_three_laws_in_order():
+    assert [(task.name, task.mi) for task in suite("staircase")] == list(STAIRCASE.items())
+    assert len(STAIRCASE) == 15
+    assert all(task.mi_error == 0.0 for task in suite("staircase"))
 
 
 @pytest.mark.parametrize(("name", "mi"), CORE.items())
@@ -154,7 +168,7 @@ def test_a_task_shows_its_name_and_value_only():
 
 @pytest.mark.parametrize("name", ["Core", "", None, "staircases"])
 def test_unknown_suites_are_refused_with_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"name must be one of \['core', 'mixtures'\], got"):
+    with pytest.raises(ValueError, match=r"one of \['core', 'mixtures', 'staircase'\], got"):
         suite(name)
 
 
@@ -162,6 +176,7 @@ def test_suites_are_instantaneous():
     start = time.perf_counter()
     suite("core")
     suite("mixtures")
+    suite("staircase")
     assert time.perf_counter() - start < 0.5
 
 
@@ -217,6 +232,31 @@ def test_swissroll_task_rolls_x_and_leaves_y_uniform():
     assert radius.mean() == pytest.approx(3.0 * np.pi, abs=0.3)
     assert np.array_equal(np.argsort(uniform[:, 0]), np.argsort(y[:, 0]))
     assert uniform.mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("mi", [2, 10])
+def test_staircase_laws_are_one_normal_law_behind_invertible_maps(mi):
+    """The sample of a seed, mapped back, is the normal one, and that has the information."""
+    x, y = TASKS[f"staircase-normal-20-{mi}"].sample(2000, random_state=0)
+    correlation = np.sqrt(-np.expm1(-2.0 * mi / 20))
+    assert (x * y).mean() == pytest.approx(correlation, abs=4.0 * np.sqrt(2.0 / 40_000))
+    assert -10.0 * np.log1p(-(correlation**2)) == pytest.approx(mi)
+    same_x, cubes = TASKS[f"staircase-cubic-20-{mi}"].sample(2000, random_state=0)
+    assert np.array_equal(same_x, x)
+    assert np.allclose(np.cbrt(cubes), y, atol=1e-12)
+    stretched, turned = TASKS[f"staircase-half_cube_rotated-20-{mi}"].sample(2000, random_state=0)
+    rotation = rotate(np.eye(20))
+    for values, normal in ((stretched, x), (turned @ rotation.T, y)):
+        assert np.allclose(np.sign(values) * np.abs(values) ** (2.0 / 3.0), normal, atol=1e-9)
+
+
+def test_rotated_columns_of_the_staircase_mix_all_columns():
+    task = TASKS["staircase-half_cube_rotated-20-10"]
+    x, y = task.sample(5000, random_state=1)
+    # Of single columns no correlation is left as large as that before the rotation, .795.
+    between = np.corrcoef(x, y, rowvar=False)[:20, 20:]
+    assert np.abs(between).max() < 0.6
+    assert (np.abs(between) > 0.1).mean() > 0.3
 
 
 def test_public_samplers_take_the_number_of_samples_and_keywords_only():

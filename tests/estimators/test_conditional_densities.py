@@ -17,6 +17,7 @@ from infoest.estimators._decoders import (
     GaussianDecoder,
     MixtureDecoder,
 )
+from infoest.estimators._folds import Sides
 from infoest.estimators._inputs import InputMap
 from infoest.estimators.conditional_densities import (
     CLUB,
@@ -27,7 +28,6 @@ from infoest.estimators.conditional_densities import (
 )
 from infoest.estimators.counting import DiscreteEntropy
 from infoest.estimators.neighbor_entropy import KozachenkoLeonenko
-from infoest.estimators.variational import Sides
 from infoest.functional import bounds
 from infoest.training import Training
 
@@ -376,7 +376,7 @@ def test_entropy_is_not_that_of_the_steps_of_an_empirical_map() -> None:
 def test_indicators_of_a_map_reach_the_categorical_decoder() -> None:
     side = InputMap.fit(np.array([0, 2, 1]), "normal_scores", 3)
     model = LeaveOneOut()
-    scorer = model._new_scorer((side, side), model._settings(100), torch.device("cpu"))
+    scorer = model._new_scorer((side, side), None, model._settings(100), torch.device("cpu"))
     assert isinstance(scorer.critic, CategoricalDecoder)
     assert scorer.critic.features_y == 3
 

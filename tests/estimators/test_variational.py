@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +22,7 @@ from infoest.estimators._inputs import InputMap
 from infoest.estimators._scorers import BaselineScorer, DualScorer, Scorer
 from infoest.functional import bounds
 from infoest.functional.ranks import normal_scores
-from infoest.training import Training
+from infoest.training import ArrayBatches, Training, TrainingDivergedError
 
 SHORT = Training(steps=30, learning_rate=3e-3)
 
@@ -203,6 +210,240 @@ def test_joint_critics_are_read_in_blocks() -> None:
     assert found.info["n_candidates"] == 512
 
 
+@pytest.mark.parametrize(
+    ("name", "quantity"),
+    [
+        ("noise_contrastive", "mutual_information"),
+        ("smile", "mutual_information"),
+        ("nwj", "lower_bound"),
+        ("club", "upper_bound"),
+        ("barber_agakov", "lower_bound"),
+        ("difference_of_entropies", "mutual_information"),
+    ],
+)
+def test_evaluate_names_the_quantity_of_estimate(name: str, quantity: str) -> None:
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    labels = (y[:, 0] > 0.0).astype(int)
+    estimator = infoest.METHODS[name](training=SHORT, n_splits=2)
+    assert estimator.estimate(x, labels, discrete="y").quantity == quantity
+    assert estimator.fit(x, labels, discrete="y").evaluate(x, labels, discrete="y").quantity == (
+        quantity
+    )
+    numbers = "mutual_information" if name == "barber_agakov" else quantity
+    assert estimator.estimate(x, y).quantity == numbers
+    assert estimator.fit(x, y).evaluate(x, y).quantity == numbers
+
+
+@pytest.mark.parametrize("labels", [np.array([3, 5, 9]), np.array(["c", "a", "b"])])
+def test_labels_keep_their_codes_where_some_are_absent(labels: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 300)
+    x = codes + 0.5 * rng.standard_normal(300)
+    estimator = infoest.SMILE(training=Training(steps=100, learning_rate=1e-2))
+    estimator.fit(x, labels[codes], discrete="y")
+    kept = codes > 0
+    # Rows alone against all: the joint scores are those of the same pairs.
+    whole, part = (
+        estimator._scored_new(x[rows], labels[codes[rows]], "y")[0].statistics.joint.numpy()
+        for rows in (np.arange(300), kept)
+    )
+    assert np.allclose(whole[kept], part)
+    with pytest.raises(ValueError, match=r"^y must hold labels that were in fit, got .* among"):
+        estimator.evaluate(x, np.array(["z", "zz"])[codes % 2], discrete="y")
+    with pytest.raises(ValueError, match=r"^y must have labels of 1 columns as in fit, got 2"):
+        estimator.evaluate(x, np.c_[codes, codes], discrete="y")
+    with pytest.raises(ValueError, match=r"^y must have labels .*as in fit, got 1. Name the sides"):
+        estimator.evaluate(x, 1.0 * codes)
+
+
+def test_arrays_may_be_read_only_and_of_any_layout() -> None:
+    x, y, _ = correlated_normal(200, rho=0.7, dim=2, random_state=0)
+    estimator = infoest.NoiseContrastive(training=SHORT).fit(x, y)
+    found = estimator.evaluate(x, y)
+    x.flags.writeable = False
+    assert estimator.evaluate(x, np.asfortranarray(y)).to_dict() == found.to_dict()
+
+
+# ------------------------------------------------------------------------- training: kill, Ctrl-C
+
+
+class Killed(Exception):  # noqa: N818 - the end of a process is no error
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def end_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what makes a training end at a step, counted over all trainings."""
+
+    def end(step: int, error: type[BaseException]) -> None:
+        right, calls = ArrayBatches.next, itertools.count(1)
+
+        def following(self: ArrayBatches) -> tuple[Tensor, Tensor]:
+            if next(calls) == step:
+                raise error
+            return right(self)
+
+        monkeypatch.setattr(ArrayBatches, "next", following)
+
+    return end
+
+
+def killed(name: str, path: Path, step: int, end_at: Callable[..., None], call: str) -> None:
+    training = Training(steps=30, evaluate_every=5, patience=None, checkpoint=path)
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    end_at(step, Killed)
+    with pytest.raises(Killed):
+        getattr(infoest.METHODS[name](training=training, n_splits=2), call)(x, y)
+
+
+@pytest.mark.parametrize("name", ["mine", "noise_contrastive", "flo", "club"])
+def test_a_killed_fit_resumes_bit_for_bit(name, tmp_path, end_at, monkeypatch) -> None:
+    """The moving average of MINE, too."""
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    training = Training(steps=30, evaluate_every=5, patience=None)
+    whole = infoest.METHODS[name](training=training).fit(x, y)
+    killed(name, tmp_path / "run.pt", 18, end_at, "fit")
+    calls = itertools.count(1)
+    monkeypatch.setattr(ArrayBatches, "next", _counted(ArrayBatches.next, calls))
+    training = dataclasses.replace(training, checkpoint=tmp_path / "run.pt")
+    again = infoest.METHODS[name](training=training).fit(x, y)
+    assert next(calls) == 16  # 15 steps since the evaluation at step 15
+    for key, value in whole.scorer_.state_dict().items():
+        assert torch.equal(value, again.scorer_.state_dict()[key]), key
+    assert whole.history_.equals(again.history_)
+
+
+def _counted(right: Callable[..., Any], calls: Iterator[int]) -> Callable[..., Any]:
+    def following(self: ArrayBatches) -> tuple[Tensor, Tensor]:
+        next(calls)
+        return right(self)
+
+    return following
+
+
+def test_the_moving_average_matters_to_a_resume(tmp_path, end_at, monkeypatch) -> None:
+    """The test above must be able to fail: without its state the weights are others."""
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    killed("mine", tmp_path / "run.pt", 18, end_at, "fit")
+    whole = torch.load(tmp_path / "run.pt", weights_only=True)
+    assert list(whole["loss"]) == ["objective.log_average"]
+    assert float(whole["loss"]["objective.log_average"]) != 0.0
+    torch.save({**whole, "loss": {"objective.log_average": torch.tensor(5.0)}}, tmp_path / "run.pt")
+    training = Training(steps=30, evaluate_every=5, patience=None)
+    other = dataclasses.replace(training, checkpoint=tmp_path / "run.pt")
+    monkeypatch.undo()
+    found = [infoest.MINE(training=one).fit(x, y).history_ for one in (training, other)]
+    assert not found[0].equals(found[1])
+
+
+@pytest.mark.parametrize("z", [None, "given"])
+def test_a_killed_estimate_resumes(z, tmp_path, end_at, monkeypatch) -> None:
+    """Every training has a file of its own, those of a condition, too."""
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    condition = None if z is None else x + np.random.default_rng(0).standard_normal(x.shape)
+    step = 45 if z is None else 100
+    training = Training(steps=30, evaluate_every=5, patience=None)
+    whole = infoest.MINE(training=training, n_splits=2).estimate(x, y, z=condition)
+    training = dataclasses.replace(training, checkpoint=tmp_path / "run.pt")
+    end_at(step, Killed)
+    estimator = infoest.MINE(training=training, n_splits=2)
+    with pytest.raises(Killed):
+        estimator.estimate(x, y, z=condition)
+    monkeypatch.undo()
+    assert estimator.estimate(x, y, z=condition).to_dict() == whole.to_dict()
+    names = {"run.pt.fold_1", "run.pt.fold_2"}
+    if z is not None:
+        names |= {"run.pt.of_z_fold_1", "run.pt.of_z_fold_2"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    # The same file serves no other objective.
+    estimator.set_params(rate=0.5)
+    with pytest.raises(ValueError, match=r"^checkpoint must be of the same .* label differ"):
+        estimator.estimate(x, y, z=condition)
+
+
+@pytest.mark.parametrize("step", [1, 33])
+def test_a_loss_that_became_nan_keeps_the_best_weights(step, monkeypatch, tmp_path) -> None:
+    x, y, _ = correlated_normal(200, rho=0.7, random_state=0)
+    right, calls = ArrayBatches.next, itertools.count(1)
+
+    def following(self: ArrayBatches) -> tuple[Tensor, Tensor]:
+        u, v = right(self)
+        return (u * torch.nan if next(calls) == step else u), v
+
+    monkeypatch.setattr(ArrayBatches, "next", following)
+    training = Training(steps=60, evaluate_every=10, patience=None)
+    estimator = infoest.SMILE(training=training)
+    sentence = rf"^loss must be finite, got nan at step {step} with learning_rate=0.001. Lower"
+    with pytest.raises(TrainingDivergedError, match=sentence):
+        estimator.fit(x, y)
+    monkeypatch.undo()
+    if step == 1:
+        assert not hasattr(estimator, "critic_")
+        return
+    shorter = infoest.SMILE(training=dataclasses.replace(training, steps=30)).fit(x, y)
+    assert estimator.evaluate(x, y) == shorter.evaluate(x, y)
+    assert (estimator.ended_, len(estimator.history_)) == ("diverged", 32)
+    estimator.save(tmp_path / "folder")
+    assert infoest.SMILE.load(tmp_path / "folder").ended_ == "diverged"
+
+
+def test_ctrl_c_keeps_what_fit_has(end_at, tmp_path) -> None:
+    x, y, _ = correlated_normal(400, rho=0.7, random_state=0)
+    training = Training(steps=200, evaluate_every=20, learning_rate=1e-2)
+    end_at(90, KeyboardInterrupt)
+    estimator = infoest.NoiseContrastive(training=training).fit(x, y)
+    assert estimator.ended_ == "interrupted"
+    assert len(estimator.history_) == 89
+    found = estimator.evaluate(x, y)
+    assert found.value > 0.1
+    estimator.save(tmp_path / "folder")
+    loaded = infoest.NoiseContrastive.load(tmp_path / "folder")
+    assert (loaded.ended_, loaded.evaluate(x, y)) == ("interrupted", found)
+
+
+@pytest.mark.parametrize("step", [50, 250])
+def test_ctrl_c_keeps_what_estimate_has(step: int, end_at: Callable[..., None]) -> None:
+    """In the first fold that fold, later the whole ones; no other training is begun."""
+    x, y, _ = correlated_normal(400, rho=0.7, random_state=0)
+    training = Training(steps=100, evaluate_every=20, patience=None, learning_rate=1e-2)
+    estimator = infoest.NoiseContrastive(training=training, n_splits=4)
+    end_at(step, KeyboardInterrupt)
+    found = estimator.estimate(x, y)
+    assert found.has("not_converged")
+    n_folds = 1 if step < 100 else 2
+    sentence = next(one.sentence for one in found.warnings if one.code == "not_converged")
+    assert f"was interrupted, and the value is that of {n_folds} of 4 folds" in sentence
+    assert len(found.info["steps"]) == n_folds
+    assert found.value > 0.05
+    assert found.std_error > infoest.NoiseContrastive(training=training).estimate(x, y).std_error
+
+
+def test_ctrl_c_before_the_first_step(end_at: Callable[..., None]) -> None:
+    x, y, _ = correlated_normal(100, rho=0.7, random_state=0)
+    end_at(1, KeyboardInterrupt)
+    found = infoest.NoiseContrastive(training=SHORT, n_splits=2).estimate(x, y)
+    assert found.has("not_converged")
+    assert found.value == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+@pytest.mark.parametrize("name", ["smile", "club"])
+def test_compiled_and_plain_trainings_agree(name: str) -> None:
+    """In double precision, where the optimizer does not blow rounding up."""
+    x, y, _ = correlated_normal(200, rho=0.7, dim=2, random_state=0)
+    plain, compiled = (
+        infoest.METHODS[name](training=Training(steps=40, dtype="float64", compile=compile)).fit(
+            x, y
+        )
+        for compile in (False, True)
+    )
+    for one, other in zip(plain.scorer_.parameters(), compiled.scorer_.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+    assert compiled.evaluate(x, y).value == pytest.approx(plain.evaluate(x, y).value, abs=1e-7)
+
+
 # ------------------------------------------------------------------------------------- bad input
 
 
@@ -220,10 +461,23 @@ def test_errors_say_the_remedy() -> None:
         ({"negatives": 0}, ValueError, r"^negatives must be"),
         ({"validation_fraction": 1.0}, ValueError, r"^validation_fraction must be in"),
     ):
-        with pytest.raises(error, match=message):
-            infoest.NoiseContrastive(**settings).estimate(x, y)
+        for call in ("estimate", "fit"):
+            # fit has one split: 48 rows of 60 are trained on there, too.
+            if call == "fit" and "n_splits" not in settings:
+                message = message.replace("n_splits", "validation_fraction")
+            with pytest.raises(error, match=message):
+                getattr(infoest.NoiseContrastive(**settings), call)(x, y)
     with pytest.raises(ValueError, match=r"^x must have at least 16 rows for n_splits=2, got 10"):
         infoest.NoiseContrastive(n_splits=2).estimate(x[:10], y[:10])
+    with pytest.raises(
+        ValueError, match=r"^x must have at least 8 rows beside those held out, got"
+    ):
+        infoest.NoiseContrastive().fit(x[:9], y[:9])
+    for call in ("estimate", "fit"):
+        with pytest.raises(
+            ValueError, match=r"^y must vary in every column, got constant column 0"
+        ):
+            getattr(infoest.NoiseContrastive(), call)(x, np.ones(60))
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
@@ -231,5 +485,9 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
     estimator = infoest.DonskerVaradhan(
         inputs="raw", training=Training(steps=50, learning_rate=1e30, clip_norm=1e30)
     )
-    with pytest.raises(ValueError, match=r"learning_rate=1e\+30.*Lower"):
-        estimator.estimate(x, y)
+    for call in (estimator.estimate, estimator.fit):
+        with pytest.raises(
+            TrainingDivergedError, match=r"at step \d+ .*learning_rate=1e\+30.*Lower"
+        ):
+            call(x, y)
+    assert not hasattr(estimator, "critic_")

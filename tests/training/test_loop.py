@@ -416,7 +416,7 @@ def test_a_loss_that_is_not_finite(value, evaluate) -> None:
         rf"loss must be finite, got {value} at step 37 with learning_rate=0\.125\. Lower the "
         "learning rate, or set clip_norm"
     )
-    with pytest.raises(TrainingDivergedError, match=sentence):
+    with pytest.raises(TrainingDivergedError, match=sentence) as caught:
         train(
             model,
             spoiled(model, 37, value),
@@ -424,6 +424,8 @@ def test_a_loss_that_is_not_finite(value, evaluate) -> None:
             training=Training(steps=60, **settings),
             held_out=held_out_values(3.0, 2.0, 1.0) if evaluate else None,
         )
+    history = caught.value.history
+    assert (history.ended, history.n_steps, history.best_step) == ("diverged", 36, 30)
     train(other, spoiled(other, 0, 0.0), arrays(), training=Training(steps=30, **settings))
     assert_same_weights(weights(other), weights(model))
     assert not model.training

@@ -70,7 +70,7 @@ def test_scikit_learn_clones_it() -> None:
         ({"learning_rate": "1e-3"}, TypeError, "learning_rate must be .* got '1e-3'"),
         ({"weight_decay": -0.1}, ValueError, "weight_decay must be .* at least 0, got -0.1"),
         ({"schedule": "linear"}, ValueError, r"schedule must be one of \['constant', 'cosine'\]"),
-        ({"schedule": None}, ValueError, "schedule must be one of .* got None"),
+        ({"schedule": 1}, ValueError, "schedule must be one of .* got 1"),
         ({"averaging": 1.0}, ValueError, r"averaging must be in \[0, 1\), got 1.0"),
         ({"averaging": -0.1}, ValueError, r"averaging must be in \[0, 1\), got -0.1"),
         ({"clip_norm": 0.0}, ValueError, "clip_norm must be .* above 0, got 0.0"),

@@ -1,0 +1,82 @@
+"""What is to be said of trainings: learned by heart, cut short, or too few rows to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infoest._cautions import Caution
+from infoest.training import History
+
+from ._folds import Sides
+
+# A training whose last evaluation gained more than this, in nats of the objective, was too short.
+STILL_GAINING = 0.01
+
+
+def training_cautions(
+    histories: list[History],
+    n_splits: int,
+    step: int | None,
+    values: tuple[float, float],
+    error: float,
+) -> list[Caution]:
+    """Return what is to be said of the trainings of a cross-fit.
+
+    Args:
+        histories: Of the folds that have a value.
+        n_splits: Folds that there should be.
+        step: Common step of their weights, or None.
+        values: Of held-out rows, and of rows that were trained on.
+        error: Standard error of the value.
+    """
+    held_out, trained = values
+    cautions = []
+    gap = trained - held_out
+    if gap > max(0.1, 0.05 * abs(held_out)) and gap > 4.0 * error:
+        cautions.append(
+            Caution(
+                "train_test_gap",
+                f"The critics give {trained:.2f} on rows they were trained on and {held_out:.2f} "
+                "on others: they have learned the sample, and the truth may lie between. More "
+                "samples help.",
+            )
+        )
+    interrupted = any(history.ended == "interrupted" for history in histories)
+    interrupted = interrupted or len(histories) < n_splits
+    if interrupted or _still_gains(histories, step):
+        why = "ended while the held-out loss still fell"
+        if interrupted:
+            why = f"was interrupted, and the value is that of {len(histories)} of {n_splits} folds"
+        cautions.append(
+            Caution(
+                "not_converged",
+                f"The training {why}: more steps would find more. Raise Training(steps=...).",
+            )
+        )
+    return cautions
+
+
+def few_rows(trained: Sides) -> list[Caution]:
+    """Return a caution where there are more columns than rows."""
+    features = trained.x[0].numel() + trained.y[0].numel()
+    if len(trained) >= features:
+        return []
+    return [
+        Caution(
+            "too_few_samples_for_dimension",
+            f"A critic sees {len(trained)} rows of {features} columns: it can tell all rows apart "
+            "and learns little of others. Reduce the columns, or bring more samples.",
+        )
+    ]
+
+
+def _still_gains(histories: list[History], step: int | None) -> bool:
+    """Whether the last evaluation was the best, by more than a little."""
+    gains = []
+    for history in histories:
+        losses = [loss for _, loss in history.evaluated]
+        last = step is None or step == history.evaluated[-1][0]
+        if history.ended != "steps" or len(losses) < 2 or not last:
+            return False
+        gains.append(losses[-2] - losses[-1])
+    return float(np.mean(gains)) > STILL_GAINING
