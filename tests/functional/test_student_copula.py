@@ -10,9 +10,9 @@ from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
 
 from infoest._validation import standardized
 from infoest.functional import StudentCopula, fit_student_copula, student_copula_mi
+from infoest.functional._student_fit import correlation_of, shrinkage
 from infoest.functional.gaussian import canonical, gaussian_mutual_information
 from infoest.functional.ranks import normal_scores
-from infoest.functional.student_copula import _correlation, _shrinkage
 
 NUS = (1.5, 3.0, 10.0, math.inf)
 
@@ -20,7 +20,7 @@ NUS = (1.5, 3.0, 10.0, math.inf)
 def correlation(d: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((d, d)) + 1.5 * np.eye(d)
-    return _correlation(mixing)
+    return correlation_of(mixing)
 
 
 def draw(copula: StudentCopula, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def test_gaussian_copula_is_the_log_determinant_twin() -> None:
     x = rng.standard_normal((400, 3))
     y = x @ rng.standard_normal((3, 2)) + rng.standard_normal((400, 2))
     scores_x, scores_y = normal_scores(x), normal_scores(y)
-    copula = StudentCopula(math.inf, _correlation(np.hstack([scores_x, scores_y])), 3)
+    copula = StudentCopula(math.inf, correlation_of(np.hstack([scores_x, scores_y])), 3)
     twin = canonical(standardized(scores_x), standardized(scores_y))
     expected = gaussian_mutual_information(twin.correlations)
     assert copula.mutual_information() == pytest.approx(expected, abs=1e-10)
@@ -298,7 +298,7 @@ def test_shrinkage_is_the_best_leave_one_out_likelihood() -> None:
     rng = np.random.default_rng(15)
     z = rng.standard_normal((60, 8)) @ (np.eye(8) + 0.3)
     z = standardized(z)
-    scatter = _correlation(z)
+    scatter = correlation_of(z)
 
     def loss(weight: float) -> float:
         total = 0.0
@@ -310,7 +310,7 @@ def test_shrinkage_is_the_best_leave_one_out_likelihood() -> None:
 
     grid = np.r_[np.logspace(-4, -1, 31), np.linspace(0.12, 0.9, 20)]
     best = min(loss(weight) for weight in grid)
-    assert loss(_shrinkage(scatter, 60)) < best + 0.5
+    assert loss(shrinkage(scatter, 60)) < best + 0.5
     assert loss(1e-4) > best + 1.0
 
 
