@@ -208,7 +208,7 @@ class Climb:
         start = time.process_time()
         scored = self.estimator._scored(self.scorer, pairs)
         found = {"own": self.estimator._reading(scored).value}
-        values = values_of(scored, self.estimator._clip(), self.estimator.offset)
+        values = values_of(scored, self.estimator._clip())
         found |= {name: values[name] for name in self.other}
         self.trace[protocol].append((self.stream.step, found["own"]))
         if self.stream.counts:

@@ -1,5 +1,6 @@
 from . import analysis as analysis
 from . import benchmarking as benchmarking
+from . import critics as critics
 from . import datasets as datasets
 from . import functional as functional
 from . import kernels as kernels
@@ -104,6 +105,7 @@ __all__ = [
     "WassersteinDependency",
     "analysis",
     "benchmarking",
+    "critics",
     "datasets",
     "divergence",
     "dual_total_correlation",

@@ -35,7 +35,7 @@ BLOCK_WITHOUT_GRADIENT = 2**18
 
 
 class SeparableCritic(nn.Module):
-    """Score h(x) . g(y) + u(x) + v(y) from one network for x and one for y, plus a bilinear part.
+    """Critic of one network for x and one for y: h(x)'g(y) + u(x) + v(y), plus a bilinear part.
 
     The networks run on n + m rows, not on n m pairs: scores of all pairs cost one matrix product.
     With the bilinear part the critic contains the log density ratio of jointly Gaussian variables,
@@ -50,7 +50,8 @@ class SeparableCritic(nn.Module):
         embedding: Length of h and g, at least 1.
         dropout: Share of hidden units left out at every training step, in [0, 1).
         unary: Whether there are u and v, one more output of each network. Without them (and
-            without the bilinear part) the score is h . g, the separable critic of the literature.
+            without the bilinear part) the score is h(x)'g(y), the separable critic of the
+            literature.
         bilinear: Whether the score of a `BilinearCritic` is added (with its unary forms where
             ``unary``). It has (features_x + features_y)^2 weights or less: leave it out for
             images.

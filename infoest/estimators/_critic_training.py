@@ -49,8 +49,6 @@ class CriticTraining(MutualInformationEstimator):
     conditional: ClassVar[bool] = True
     # Values that the best critic makes equal: those of a log density ratio.
     comparable: ClassVar[tuple[str, ...]] = ("donsker_varadhan", "nwj", "smile", "infonce")
-    # Best score less the log density ratio.
-    offset: ClassVar[float] = 0.0
     # Whether values are read from calibrated scores.
     calibrates: ClassVar[bool] = False
     # Whether values need square blocks of scores whole.
@@ -166,12 +164,13 @@ class CriticTraining(MutualInformationEstimator):
                     batches,
                     training=settings,
                     held_out=partial(self._held_out_loss, scorer, held_out),
-                    at_start=self._may_stay_untrained(),
+                    # Critics of ours say independence at the start, which no training beats there.
+                    at_start=True,
                     keep_snapshots=_n_weights(scorer) <= MOST_WEIGHTS_KEPT,
                     label=", ".join(filter(None, (self._title(), name))),
                 )
             except TrainingDivergedError as error:
-                if error.history is None or error.history.best_loss is None:
+                if error.history is None or not error.history.best_step:
                     raise
                 return Fold(maps, scorer, error.history, sample, held_out, error)
         return Fold(maps, scorer, history, sample, held_out)
@@ -182,10 +181,6 @@ class CriticTraining(MutualInformationEstimator):
         own = [field.name for field in fields(self) if field.name not in common]
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in own)
         return f"{type(self).__name__}({shown})" if own else type(self).__name__
-
-    def _may_stay_untrained(self) -> bool:
-        """Whether the untrained critic is a candidate."""
-        return False
 
     def _held_out_loss(self, scorer: Scorer, held_out: Sides) -> float:
         """Return the loss of held-out pairs by a fresh objective."""

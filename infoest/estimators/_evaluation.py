@@ -133,19 +133,18 @@ def contrastive_reading(scored: Scored) -> Reading:
     return Reading(scored.statistics.infonce(), float(terms.var()) / scored.n)
 
 
-def values_of(scored: Scored, clip: float, offset: float) -> dict[str, float]:
+def values_of(scored: Scored, clip: float) -> dict[str, float]:
     """Return what the bounds read from the scores, by name, in nats.
 
     Args:
         scored: The scores.
         clip: Of `functional.smile`.
-        offset: What the best scores are beyond the log density ratio: `functional.nwj` asks for 1.
     """
     statistics = scored.statistics
     return {
         "mean_score": float(statistics.joint.mean()),
         "donsker_varadhan": statistics.donsker_varadhan(),
-        "nwj": statistics.nwj(offset),
+        "nwj": statistics.nwj(0.0),
         "infonce": statistics.infonce(),
         "smile": statistics.smile(clip),
         "effective_negatives": statistics.effective_negatives(),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from infoest._cautions import Caution
@@ -9,8 +12,12 @@ from infoest.training import History
 
 from ._folds import Sides
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # A training whose last evaluation gained more than this, in nats of the objective, was too short.
 STILL_GAINING = 0.01
+STILL_FELL = "ended while the held-out loss still fell"
 
 
 def training_cautions(
@@ -42,18 +49,46 @@ def training_cautions(
             )
         )
     interrupted = any(history.ended == "interrupted" for history in histories)
-    interrupted = interrupted or len(histories) < n_splits
-    if interrupted or _still_gains(histories, step):
-        why = "ended while the held-out loss still fell"
-        if interrupted:
-            why = f"was interrupted, and the value is that of {len(histories)} of {n_splits} folds"
+    if interrupted or len(histories) < n_splits:
         cautions.append(
-            Caution(
-                "not_converged",
-                f"The training {why}: more steps would find more. Raise Training(steps=...).",
+            _not_converged(
+                f"was interrupted, and the value is that of {len(histories)} of {n_splits} folds"
             )
         )
+    elif all(history.ended == "steps" for history in histories):
+        evaluated = [history.evaluated for history in histories]
+        if _still_gains(evaluated, step):
+            cautions.append(_not_converged(STILL_FELL))
     return cautions
+
+
+def fit_cautions(history: pd.DataFrame, ended: str) -> list[Caution]:
+    """Return what is to be said of the one training of `fit`.
+
+    Args:
+        history: Table of the losses.
+        ended: Why it ended.
+    """
+    if ended == "interrupted":
+        return [_not_converged("was interrupted")]
+    if ended == "diverged":
+        return [
+            Caution(
+                "not_converged",
+                "The training diverged, and the critic is that of the best evaluation before. "
+                "Lower the learning rate.",
+            )
+        ]
+    evaluated = history[["step", "held_out"]].dropna()
+    gains = ended == "steps" and _still_gains([list(evaluated.itertuples(index=False))], None)
+    return [_not_converged(STILL_FELL)] if gains else []
+
+
+def _not_converged(why: str) -> Caution:
+    return Caution(
+        "not_converged",
+        f"The training {why}: more steps would find more. Raise Training(steps=...).",
+    )
 
 
 def few_rows(trained: Sides) -> list[Caution]:
@@ -70,13 +105,12 @@ def few_rows(trained: Sides) -> list[Caution]:
     ]
 
 
-def _still_gains(histories: list[History], step: int | None) -> bool:
-    """Whether the last evaluation was the best, by more than a little."""
+def _still_gains(evaluated: Sequence[Sequence[tuple[int, float]]], step: int | None) -> bool:
+    """Whether the last of the evaluations (step, loss) was the best, by more than a little."""
     gains = []
-    for history in histories:
-        losses = [loss for _, loss in history.evaluated]
-        last = step is None or step == history.evaluated[-1][0]
-        if history.ended != "steps" or len(losses) < 2 or not last:
+    for pairs in evaluated:
+        losses = [loss for place, loss in pairs if place]
+        if len(losses) < 2 or step not in (None, pairs[-1][0]):
             return False
         gains.append(losses[-2] - losses[-1])
     return float(np.mean(gains)) > STILL_GAINING

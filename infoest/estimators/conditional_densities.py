@@ -75,10 +75,6 @@ class _ConditionalDensity(CriticEstimator):
     def _defaults(self) -> Training:
         return replace(super()._defaults(), learning_rate=5e-3, weight_decay=0.05)
 
-    def _may_stay_untrained(self) -> bool:
-        # The standard normal (uniform) law for every x: independence.
-        return True
-
     def _default_critic(self, maps: Maps) -> nn.Module:
         return self._decoder(maps[0].features, maps[1])
 

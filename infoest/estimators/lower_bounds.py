@@ -116,6 +116,8 @@ class MINE(CriticEstimator):
 class NWJ(CriticEstimator):
     """The lower bound E[s] - E'[exp(s - 1)] of Nguyen, Wainwright and Jordan, in nats.
 
+    The score s is 1 more than the critic's, so that the best critic is log r, as for the others.
+
     Args:
         critic: Untrained module (x, y) -> (n, m) scores; None is a `SeparableCritic`.
         training: Settings; None in it stands for at most 1600 steps of 256 rows, learning rate
@@ -128,7 +130,7 @@ class NWJ(CriticEstimator):
 
     Note:
         Unbiased on held-out samples, with a variance that grows like exp(I): from I of about 4
-        nats single values are far off. Tight only where the critic is 1 + log r.
+        nats single values are far off. Tight only where the critic is log r itself.
 
     References:
         Nguyen, Wainwright, Jordan (2010), IEEE Trans. Inf. Theory 56, 5847.
@@ -144,18 +146,15 @@ class NWJ(CriticEstimator):
     """
 
     quantity: ClassVar[str] = "lower_bound"
-    # The best critic is 1 + log r, which a clip cuts elsewhere.
-    comparable: ClassVar[tuple[str, ...]] = ("donsker_varadhan", "nwj", "infonce")
-    offset: ClassVar[float] = 1.0
 
     def _objective(self) -> Objective:
-        return bounds.nwj
+        return _nwj
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored, self.offset)
+        return _unnormalized_reading(scored)
 
     def _pointwise(self, scored: Scored) -> Tensor:
-        return scored.statistics.joint - 1.0
+        return scored.statistics.joint
 
 
 @dataclass(kw_only=True, eq=False)
@@ -198,7 +197,7 @@ class TUBA(CriticEstimator):
         return BaselineScorer(critic, maps[0].features)
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored, self.offset)
+        return _unnormalized_reading(scored)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint
@@ -246,7 +245,7 @@ class FLO(CriticEstimator):
         return DualScorer(critic, maps[0].features + maps[1].features)
 
     def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored, self.offset)
+        return _unnormalized_reading(scored)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint
@@ -356,9 +355,13 @@ class InterpolatedBound(CriticEstimator):
         return Reading(sum(values) / len(values), float(joint.var()) / scored.n)
 
 
-def _unnormalized_reading(scored: Scored, offset: float) -> Reading:
-    """Return `functional.nwj` of scores that are log r + offset at best."""
+def _nwj(scores: Tensor) -> Tensor:
+    return bounds.nwj(scores + 1.0)
+
+
+def _unnormalized_reading(scored: Scored) -> Reading:
+    """Return `functional.nwj` of scores that are log r at best."""
     statistics = scored.statistics
-    rows = (statistics.log_row_means() - offset).exp()
+    rows = statistics.log_row_means().exp()
     variance = (float(statistics.joint.var()) + 2.0 * float(rows.var())) / scored.n
-    return Reading(statistics.nwj(offset), variance)
+    return Reading(statistics.nwj(0.0), variance)

@@ -106,9 +106,6 @@ class NoiseContrastive(CriticEstimator):
         # What is left beside a copula is small: it takes less noise in the gradient.
         return replace(own, learning_rate=2e-3)
 
-    def _may_stay_untrained(self) -> bool:
-        return self.copula is not None
-
     def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         if self.copula is None:
             return Scorer(critic)

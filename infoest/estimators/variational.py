@@ -64,7 +64,7 @@ from ._streams import (
     to_fit,
     transform_by,
 )
-from ._training_cautions import few_rows, training_cautions
+from ._training_cautions import few_rows, fit_cautions, training_cautions
 from .base import Ask
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class CriticEstimator(CriticTraining):
         value = self._value(reading, own, smaller)
         error = max(math.sqrt(reading.variance), 1.0 / sum(map(len, (f.held_out for f in folds))))
         error *= math.sqrt(ask.autocorrelation)
-        values = joined([values_of(scored, self._clip(), self.offset) for scored in held_out])
+        values = joined([values_of(scored, self._clip()) for scored in held_out])
         histories = [fold.history for fold in folds]
         cautions = [
             *quality(values, held_out[0].n_columns, error, self.comparable),
@@ -332,9 +332,10 @@ class CriticEstimator(CriticTraining):
         scored, n = self._scored_new(x, y, discrete)
         reading = self._reading(scored)
         error = math.sqrt(reading.variance)
-        values = joined([values_of(scored, self._clip(), self.offset)])
+        values = joined([values_of(scored, self._clip())])
         cautions = [
             *quality(values, scored.n_columns, error, self.comparable),
+            *fit_cautions(self.history_, self.ended_),
             *self._further_cautions([scored], reading.value),
         ]
         interval = None

@@ -10,6 +10,8 @@ from .bounds import noise_contrastive as noise_contrastive
 from .bounds import nwj as nwj
 from .bounds import smile as smile
 from .bounds import tuba as tuba
+from .calibration import Calibration as Calibration
+from .calibration import ScoreHistogram as ScoreHistogram
 from .dependence import cauchy_schwarz_qmi as cauchy_schwarz_qmi
 from .dependence import hsic as hsic
 from .discrete import discrete_entropy as discrete_entropy
@@ -38,6 +40,8 @@ from .student_copula import fit_student_copula as fit_student_copula
 from .student_copula import student_copula_mi as student_copula_mi
 
 __all__ = [
+    "Calibration",
+    "ScoreHistogram",
     "ScoreStatistics",
     "StudentCopula",
     "cauchy_schwarz",

@@ -21,8 +21,9 @@ N_BINS = int((HIGHEST - LOWEST) * BINS_PER_NAT)
 LONGEST_STEPS = (0.2, 2.0)
 MOST_ITERATIONS = 100
 TOLERANCE = 1e-9
-# Prior that keeps the curvature of constant scores positive.
-RIDGE = 1e-9
+# Normal prior of slope and offset about 1 and 0, in the weight of one joint pair. Without it,
+# scores that separate joint from product pairs would have an endless slope.
+WIDTH_OF_SLOPE, WIDTH_OF_OFFSET = 0.5, 2.0
 
 
 class Calibration(NamedTuple):
@@ -70,7 +71,8 @@ class ScoreHistogram:
     def calibrate(self, joint: Tensor, negatives: int = 64) -> Calibration:
         """Return the logistic regression of joint against product pairs at odds 1 : negatives.
 
-        It maximizes the objective `noise_contrastive` of ``slope * score + offset``.
+        It maximizes the objective `noise_contrastive` of ``slope * score + offset``, less what a
+        weak prior for slope 1 and offset 0 takes: (4 (slope - 1)^2 + (offset / 2)^2) / (2 n).
 
         Args:
             joint: Scores of joint pairs, shape (n,), floating point, finite.
@@ -101,7 +103,7 @@ class ScoreHistogram:
         target = torch.zeros_like(scores)
         target[: len(joint)] = 1.0
         weights = torch.cat([torch.full((len(joint),), 1.0 / len(joint)).double(), weights])
-        found = _regression(scores, target, weights, -math.log(negatives))
+        found = _regression(scores, target, weights, -math.log(negatives), 1.0 / len(joint))
         return found if found.slope > 0.0 else Calibration(0.0, 0.0)
 
 
@@ -109,19 +111,35 @@ def _bins(scores: Tensor) -> Tensor:
     return ((scores - LOWEST) * BINS_PER_NAT).clamp_(0, N_BINS - 1).long()
 
 
-def _regression(scores: Tensor, target: Tensor, weights: Tensor, shift: float) -> Calibration:
-    """Return slope and offset of a weighted logistic regression by damped Newton steps."""
+def _regression(
+    scores: Tensor, target: Tensor, weights: Tensor, shift: float, prior: float
+) -> Calibration:
+    """Return slope and offset of a weighted logistic regression by damped Newton steps.
+
+    Args:
+        scores: Of joint and product pairs.
+        target: 1 for joint pairs, 0 for product pairs.
+        weights: Of the pairs.
+        shift: Added to all logits.
+        prior: Weight of the prior, for which scores are right as they are.
+    """
     slope, offset = 1.0, 0.0
+    of_slope, of_offset = prior / WIDTH_OF_SLOPE**2, prior / WIDTH_OF_OFFSET**2
     for _ in range(MOST_ITERATIONS):
         share = torch.sigmoid(slope * scores + offset + shift)
         residuals = weights * (share - target)
         curvature = weights * share * (1.0 - share)
-        gradient = torch.stack([(residuals * scores).sum() + RIDGE * slope, residuals.sum()])
+        gradient = torch.stack(
+            [
+                (residuals * scores).sum() + of_slope * (slope - 1.0),
+                residuals.sum() + of_offset * offset,
+            ]
+        )
         across = (curvature * scores).sum()
         hessian = torch.stack(
             [
-                torch.stack([(curvature * scores.square()).sum() + RIDGE, across]),
-                torch.stack([across, curvature.sum() + RIDGE]),
+                torch.stack([(curvature * scores.square()).sum() + of_slope, across]),
+                torch.stack([across, curvature.sum() + of_offset]),
             ]
         )
         step = torch.linalg.solve(hessian, gradient)

@@ -45,6 +45,15 @@ class History:
         finite = [loss for _, loss in self.evaluated if math.isfinite(loss)]
         return min(finite, default=None)
 
+    @property
+    def n_worse(self) -> int:
+        """Evaluations of trained weights since the best of them."""
+        losses = [
+            loss if math.isfinite(loss) else math.inf for step, loss in self.evaluated if step
+        ]
+        least = min(losses, default=math.inf)
+        return len(losses) if least == math.inf else len(losses) - 1 - losses.index(least)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row a step: step, loss, held_out (NaN between), learning_rate.
 

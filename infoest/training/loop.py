@@ -71,7 +71,8 @@ def train(
             missing: no decay, no average, no clipping, and a learning rate of 1e-3.
         held_out: Returns the loss of rows that are not trained on, with the averaged weights in
             place; None keeps the last average.
-        at_start: Whether the untrained weights are evaluated, too, and may be kept.
+        at_start: Whether the untrained weights are evaluated, too, and may be kept; the patience
+            of the settings looks at trained ones alone.
         keep_snapshots: Whether the weights of every evaluation are kept in the history.
         label: Name of the training, on the progress bar and in the checkpoint, where it should
             tell what else makes the result (objective, fold).
@@ -149,7 +150,7 @@ class _Run:
             )
         self.average = [weight.detach().clone() for weight in self.weights]
         self.best = _copied(network)
-        self.least_loss, self.n_worse = math.inf, 0
+        self.least_loss = math.inf
         self.history, self.done = History(), 0
         self.unread: list[Tensor] = []
         self.device = self.weights[0].device
@@ -289,10 +290,9 @@ class _Run:
         self.history.evaluated.append((step, found))
         if math.isfinite(found) and found < self.least_loss:
             self.best, self.history.best_step = averaged, step
-            self.least_loss, self.n_worse = found, 0
-        else:
-            self.n_worse += step > self.history.best_step
-        if self.training.patience is not None and self.n_worse >= self.training.patience:
+            self.least_loss = found
+        patience = self.training.patience
+        if patience is not None and self.history.n_worse >= patience:
             self.history.ended = "patience"
 
     def _averaged(self) -> dict[str, Any]:
@@ -379,7 +379,6 @@ class _Run:
         self.best, self.history, self.done = record["best"], history, history.n_steps
         if history.best_loss is not None:
             self.least_loss = history.best_loss
-        self.n_worse = sum(step > history.best_step for step, _ in history.evaluated)
 
 
 def _copied(network: nn.Module) -> dict[str, Any]:

@@ -305,10 +305,11 @@ def test_untrained_weights_may_be_the_best() -> None:
         lambda x, y: (model(x) - y).square().mean(),
         arrays(),
         training=Training(steps=30, evaluate_every=5, patience=3),
-        held_out=held_out_values(0.0, 1.0, 2.0, 3.0),
+        held_out=held_out_values(0.0, 2.0, 1.0, 2.0, 3.0, 1.5),
         at_start=True,
     )
-    assert history.evaluated == [(0, 0.0), (5, 1.0), (10, 2.0), (15, 3.0)]
+    # Patience is for the training alone: it looks at what follows step 10.
+    assert [step for step, _ in history.evaluated] == [0, 5, 10, 15, 20, 25]
     assert (history.best_step, history.ended) == (0, "patience")
     assert_same_weights(start, weights(model))
 
