@@ -52,7 +52,7 @@ class NoiseContrastive(CriticEstimator):
         critic: Untrained module (x, y) -> (n, m) scores; None is a `SeparableCritic` with
             dropout. With a copula it should score 0 at the start, as those of `infoest.critics`.
         training: Settings; None in it stands for at most 1000 steps of 128 rows, learning rate
-            5e-3 with the cosine schedule; with a copula for at most 1600 steps of 256 rows,
+            5e-3 with the cosine schedule; with a copula for at most 3200 steps of 256 rows,
             learning rate 2e-3; weight decay .05 and averaging .99 in both.
         inputs: ``"normal_scores"``, ``"standardized"`` or ``"raw"``, see `CriticEstimator`.
         n_splits: Folds of the cross-fit, at least 2. Two more critics are trained on half as many
@@ -103,8 +103,8 @@ class NoiseContrastive(CriticEstimator):
         own = replace(super()._defaults(), weight_decay=0.05, clip_norm=None)
         if self.copula is None:
             return replace(own, steps=1000, batch_size=128, learning_rate=5e-3, schedule="cosine")
-        # What is left beside a copula is small: it takes less noise in the gradient.
-        return replace(own, learning_rate=2e-3)
+        # What is left beside a copula is small: it takes less noise in the gradient, and longer.
+        return replace(own, steps=3200, learning_rate=2e-3)
 
     def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         if self.copula is None:
