@@ -2,11 +2,13 @@
 
 The staircase of Song and Ermon (2020): 20 columns a side, 2, 4, 6, 8 and 10 nats, 4000 steps on
 each, 64 fresh pairs at every step; weights are carried from stair to stair, and one setting serves
-all. Its three laws are the suite "staircase". Every estimator has its own objective, critic,
-learning rate and limit of the gradient; no weight decay, weights averaged by .997 and, for
-`NoiseContrastive`, no dropout: a stream cannot be overfitted. No copula. Inputs are mapped as the
-estimator does it (normal scores; `BarberAgakov` standardizes y) by 4096 pairs drawn before. Two
-protocols, over the second half of every stair:
+all. Its three laws, of the same pairs for the same seed, are the suite "staircase". Every estimator
+has its own objective, critic and learning rate; no weight decay, weights averaged by .997 and, for
+`NoiseContrastive`, no dropout: a stream cannot be overfitted. Gradients are not clipped: the rare
+large ones hold the scores of product pairs down, and with a norm of at most 1 DonskerVaradhan, FLO,
+TUBA, NWJ and MINE drift off by 13 to 5e10 nats on the last stair. No copula. Inputs are mapped as
+the estimator does it (normal scores; `BarberAgakov` standardizes y) by 4096 pairs drawn before.
+Two protocols, over the second half of every stair:
 
 - ``batch``: what the estimator reads from the training batch of 64, with current weights, at every
   10th step (as published);
@@ -29,6 +31,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +168,7 @@ class Climb:
             evaluate_every=steps // (2 * FRESH_READINGS),
             patience=None,
         )
-        self.settings = self.estimator._settings(N_FIT)
+        self.settings = replace(self.estimator._settings(N_FIT), clip_norm=None)
         self.other = OTHER_READINGS if name == "NoiseContrastive" else ()
         self.stream = Stream(tasks, self.estimator, steps, seed)
         # Values by stair, protocol and reading; of the picture by protocol, with those before.
@@ -252,10 +255,12 @@ MOMENTS = ("mean", "bias", "variance", "mse")
 
 def moments(values: Sequence[float], truth: float) -> dict[str, str]:
     """Return mean, bias, variance and mean squared error; infinite where a value is."""
-    mean = statistics.fmean(values)
-    finite = all(map(math.isfinite, values))
-    variance = statistics.pvariance(values) if finite else math.inf
-    error = statistics.fmean((value - truth) ** 2 for value in values)
+    mean = sum(values) / len(values)
+    # Products and not powers: one that overflows is infinite.
+    variance = sum((value - mean) * (value - mean) for value in values) / len(values)
+    error = sum((value - truth) * (value - truth) for value in values) / len(values)
+    if not math.isfinite(mean):
+        variance = math.inf
     found = (mean, mean - truth, variance, error)
     return {name: f"{value:.4g}" for name, value in zip(MOMENTS, found, strict=True)}
 
@@ -269,7 +274,13 @@ def main() -> None:
     if options.summary:
         print(summary(read_table(options.out)[1]))
     if options.picture:
-        draw(traces_of(options.out), options.picture)
+        traces = traces_of(options.out)
+        chosen = {
+            (law, name): trace
+            for (law, name), trace in traces.items()
+            if law in options.laws and name in options.methods
+        }
+        draw(chosen, options.picture)
     if options.summary or options.picture:
         return
     # Rows of 64 gain nothing from a second core.
@@ -302,8 +313,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--summary", action="store_true", help="print the tables in Markdown")
     parser.add_argument("--picture", type=Path, help="draw the first seed, of --methods and --laws")
     options = parser.parse_args()
-    if options.steps < 1 or options.steps % (2 * FRESH_READINGS):
-        parser.error(f"--steps must be a multiple of {2 * FRESH_READINGS}, got {options.steps}")
+    # Readings fall on both halves of a stair alike.
+    least = math.lcm(2 * FRESH_READINGS, 2 * READ_EVERY)
+    if options.steps < 1 or options.steps % least:
+        parser.error(f"--steps must be a multiple of {least}, got {options.steps}")
     return options
 
 

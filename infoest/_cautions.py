@@ -18,6 +18,7 @@ CODES = frozenset(
         "rows_dropped",
         "kernel_is_identity",
         "kernel_is_constant",
+        "nothing_learned",
         "train_test_gap",
         "not_converged",
         "clipped_fraction",

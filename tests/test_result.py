@@ -139,7 +139,7 @@ def test_plot_leaves_pyplot_alone() -> None:
 
 
 def test_the_codes_of_the_documentation() -> None:
-    assert len(CODES) == 21
+    assert len(CODES) == 22
     assert all(code == code.lower() and " " not in code for code in CODES)
 
 

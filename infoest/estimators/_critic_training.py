@@ -151,6 +151,8 @@ class CriticTraining(MutualInformationEstimator):
         maps: Maps,
         seed: int,
         name: str,
+        *,
+        at_start: bool = True,
     ) -> Fold:
         """Return one training; an error after an evaluation is in it, any other is raised."""
         device = resolve_device(settings.device)
@@ -165,7 +167,7 @@ class CriticTraining(MutualInformationEstimator):
                     training=settings,
                     held_out=partial(self._held_out_loss, scorer, held_out),
                     # Critics of ours say independence at the start, which no training beats there.
-                    at_start=True,
+                    at_start=at_start,
                     keep_snapshots=_n_weights(scorer) <= MOST_WEIGHTS_KEPT,
                     label=", ".join(filter(None, (self._title(), name))),
                 )

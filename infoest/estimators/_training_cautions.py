@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A training whose last evaluation gained more than this, in nats of the objective, was too short.
 STILL_GAINING = 0.01
+# A value of an untrained critic, but for rounding.
+NOTHING = 1e-6
 STILL_FELL = "ended while the held-out loss still fell"
 
 
@@ -46,6 +48,15 @@ def training_cautions(
                 f"The critics give {trained:.2f} on rows they were trained on and {held_out:.2f} "
                 "on others: they have learned the sample, and the truth may lie between. More "
                 "samples help.",
+            )
+        )
+    if step == 0 and abs(held_out) < NOTHING:
+        cautions.append(
+            Caution(
+                "nothing_learned",
+                "No critic did better on held-out rows than one that says nothing, so the value is "
+                "0: there is no dependence, or none that a critic learns from so many rows. More "
+                "samples, fewer columns or another critic may tell.",
             )
         )
     interrupted = any(history.ended == "interrupted" for history in histories)

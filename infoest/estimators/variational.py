@@ -147,7 +147,15 @@ class CriticEstimator(CriticTraining):
         return folds, step
 
     def _trained(
-        self, x: Array, y: Array, trained: Array, held_out: Array, seed: int, name: str
+        self,
+        x: Array,
+        y: Array,
+        trained: Array,
+        held_out: Array,
+        seed: int,
+        name: str,
+        *,
+        at_start: bool = True,
     ) -> Fold:
         """Return a critic trained on some rows, with other rows to stop early."""
         maps = self._maps(x, y, trained)
@@ -158,7 +166,9 @@ class CriticEstimator(CriticTraining):
             suffix = name.replace(" ", "_")
             settings = replace(settings, checkpoint=f"{os.fspath(settings.checkpoint)}.{suffix}")
         batches = ArrayBatches(sides[0].x, sides[0].y, settings.batch_size or 0, seed)
-        return self._train(batches, sides[1], sides[0], settings, maps, seed, name)
+        return self._train(
+            batches, sides[1], sides[0], settings, maps, seed, name, at_start=at_start
+        )
 
     # ------------------------------------------------------------------------------ the value
 
@@ -295,6 +305,8 @@ class CriticEstimator(CriticTraining):
         seed: int,
         labels: dict[str, Array],
         name: str = "",
+        *,
+        at_start: bool = True,
     ) -> Self:
         n_held_out = max(2, round(self.validation_fraction * len(order)))
         trained, held_out = order[n_held_out:], order[:n_held_out]
@@ -303,7 +315,8 @@ class CriticEstimator(CriticTraining):
                 f"x must have at least {LEAST_ROWS_TRAINED} rows beside those held out, got "
                 f"{len(trained)}. Lower validation_fraction or bring more samples."
             )
-        return self._keep_fold(self._trained(x, y, trained, held_out, seed, name), labels)
+        fold = self._trained(x, y, trained, held_out, seed, name, at_start=at_start)
+        return self._keep_fold(fold, labels)
 
     def evaluate(
         self,
@@ -465,7 +478,8 @@ class CriticEstimator(CriticTraining):
         half = len(x) // 2
         seed = int(ask.rng.integers(2**31))
         order = np.random.default_rng(seed).permutation(half)
-        other = self.copy()._fit_rows(x, y, order, seed, {}, "p value")
+        # A critic that learned too much still tells joint pairs from others; an untrained one, not.
+        other = self.copy()._fit_rows(x, y, order, seed, {}, "p value", at_start=False)
         weight = next(other.scorer_.parameters())
         sides = mapped(other.maps_, x, y, weight.dtype, weight.device)
         own = sides.x[half:]

@@ -13,10 +13,11 @@ from infoest._validation import check_int
 from ._scores import check_floating
 
 # Scores outside are counted in the outermost bins: below, no logistic function of them is above
-# 1e-13; above, all are 1 - 1e-13 or more.
-LOWEST, HIGHEST = -30.0, 60.0
+# 1e-13; above, all are 1 - 1e-13 or more. Every hundredth is the center of a bin: 0, which says
+# nothing, stays 0.
+LOWEST, HIGHEST = -30.005, 60.005
 BINS_PER_NAT = 100
-N_BINS = int((HIGHEST - LOWEST) * BINS_PER_NAT)
+N_BINS = round((HIGHEST - LOWEST) * BINS_PER_NAT)
 # Newton's steps are cut to this: far from the optimum the curvature vanishes.
 LONGEST_STEPS = (0.2, 2.0)
 MOST_ITERATIONS = 100
@@ -97,9 +98,10 @@ class ScoreHistogram:
         if not self.n_negatives:
             raise ValueError("scores must be added before they are calibrated, got none. Call add.")
         used = self._counts > 0
-        centers = LOWEST + (torch.nonzero(used)[:, 0].double() + 0.5) / BINS_PER_NAT
+        centers = _centers(torch.nonzero(used)[:, 0])
         weights = self._counts[used].double() * (negatives / self.n_negatives)
-        scores = torch.cat([joint.detach().cpu().double(), centers])
+        # Rounded like the others: scores that are all equal must not be told apart.
+        scores = torch.cat([_centers(_bins(joint.detach().cpu().double())), centers])
         target = torch.zeros_like(scores)
         target[: len(joint)] = 1.0
         weights = torch.cat([torch.full((len(joint),), 1.0 / len(joint)).double(), weights])
@@ -109,6 +111,10 @@ class ScoreHistogram:
 
 def _bins(scores: Tensor) -> Tensor:
     return ((scores - LOWEST) * BINS_PER_NAT).clamp_(0, N_BINS - 1).long()
+
+
+def _centers(bins: Tensor) -> Tensor:
+    return LOWEST + (bins.double() + 0.5) / BINS_PER_NAT
 
 
 def _regression(

@@ -494,3 +494,14 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
         ):
             call(x, y)
     assert not hasattr(estimator, "critic_")
+
+
+@pytest.mark.parametrize(
+    "estimator", [infoest.InfoNCE, infoest.NWJ, infoest.NoiseContrastive, infoest.JensenShannon]
+)
+def test_few_independent_rows_read_as_nothing(estimator: type[infoest.SMILE]) -> None:
+    """No critic that learns so few rows beats the one that says nothing, and 0 is its value."""
+    x, y = np.random.default_rng(0).standard_normal((2, 200, 5))
+    found = estimator(n_splits=2, training=Training(steps=100), random_state=0).estimate(x, y)
+    assert abs(found.value) < 1e-6
+    assert [caution.code for caution in found.warnings] == ["nothing_learned"]

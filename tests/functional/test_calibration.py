@@ -78,9 +78,12 @@ def test_wrong_way_round_says_nothing() -> None:
     assert calibrated(-scores) == (0.0, 0.0)
 
 
-def test_constant_scores() -> None:
-    line = calibrated(torch.full((50, 50), 2.0, dtype=torch.float64))
-    assert abs(line.slope * 2.0 + line.offset) < 0.01
+@pytest.mark.parametrize("score", [-3.0, 0.0, 0.004, 2.0])
+def test_constant_scores_say_nothing(score: float) -> None:
+    line = calibrated(torch.full((50, 50), score, dtype=torch.float64))
+    assert abs(line.slope * score + line.offset) < 0.02
+    if score == 0.0:
+        assert abs(line.offset) < 1e-6
 
 
 def test_blocks_count_the_same_pairs() -> None:
