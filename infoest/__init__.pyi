@@ -4,6 +4,7 @@ from . import critics as critics
 from . import datasets as datasets
 from . import functional as functional
 from . import kernels as kernels
+from . import losses as losses
 from . import training as training
 from . import transport as transport
 from .estimators import CLUB as CLUB
@@ -114,6 +115,7 @@ __all__ = [
     "functional",
     "interaction_information",
     "kernels",
+    "losses",
     "matrix",
     "o_information",
     "total_correlation",
