@@ -15,8 +15,7 @@ import torch
 
 import infoest
 from infoest.datasets import correlated_normal
-from infoest.functional import ScoreStatistics
-from infoest.functional.calibration import ScoreHistogram
+from infoest.functional import ScoreHistogram, ScoreStatistics
 from infoest.training import Training
 
 SMALL = "INFOEST_SMALL" in os.environ
@@ -25,7 +24,7 @@ FEW, MANY = 64, 128 if SMALL else 2048
 
 # %%
 # Of normal pairs the log density ratio log p(x, y) / (p(x) p(y)) is known. It is the best critic for all
-# the formulas below; that of `NWJ` adds 1 to it.
+# the formulas below.
 
 
 def log_ratio(x, y, mi):
@@ -107,7 +106,7 @@ plt.show()
 # - SMILE clips the scores that scatter, and with them a part of the partition term: above the truth by up
 #   to its clip (5), whatever the number of pairs. It is no bound.
 # - NoiseContrastive reads the mean of calibrated scores, and follows the truth on 2048 pairs. On 64 it
-#   cannot above 6 nats: where every joint pair scores above all others, no line is steep enough.
+#   scatters above 6 nats: where every joint pair scores above all others, the scores do not say how far.
 #
 # Only InfoNCE has a cap, but what the others can read grows with n as well: about 6 nats on 64 pairs, 12 on
 # 2048. Held-out pairs are cheap, one matrix product for all their negatives: never read a batch of 64.
