@@ -23,14 +23,25 @@ from .mixture_bounds import mixture_information_bounds as mixture_information_bo
 from .neighbor_information import knn_divergence as knn_divergence
 from .neighbor_information import kozachenko_leonenko as kozachenko_leonenko
 from .neighbor_information import ksg as ksg
+from .normals import gaussian_kl as gaussian_kl
+from .normals import gaussian_wasserstein as gaussian_wasserstein
+from .order_statistics import spacing_entropy as spacing_entropy
+from .order_statistics import wasserstein_1d as wasserstein_1d
 from .partitions import partition_entropy as partition_entropy
 from .partitions import run_entropy as run_entropy
 from .plans import infoot_mi as infoot_mi
 from .quantiles import pinball as pinball
 from .renyi import matrix_renyi_entropy as matrix_renyi_entropy
 from .renyi import matrix_renyi_mi as matrix_renyi_mi
+from .representation import VICRegTerms as VICRegTerms
+from .representation import coding_rate as coding_rate
+from .representation import vicreg_terms as vicreg_terms
 from .score_statistics import ScoreStatistics as ScoreStatistics
 from .sequences import temporal_infonce as temporal_infonce
+from .soft_entropies import bernoulli_entropy_change as bernoulli_entropy_change
+from .soft_entropies import code_information as code_information
+from .soft_entropies import functional_entropy as functional_entropy
+from .soft_entropies import integrated_kl as integrated_kl
 from .soft_partitions import soft_range_partition_entropy as soft_range_partition_entropy
 from .spectral import diffusion_spectral_entropy as diffusion_spectral_entropy
 from .spectral import gram_entropy as gram_entropy
@@ -44,20 +55,28 @@ __all__ = [
     "ScoreHistogram",
     "ScoreStatistics",
     "StudentCopula",
+    "VICRegTerms",
+    "bernoulli_entropy_change",
     "cauchy_schwarz",
     "cauchy_schwarz_qmi",
     "club",
+    "code_information",
+    "coding_rate",
     "conditional_cauchy_schwarz",
     "diffusion_spectral_entropy",
     "discrete_entropy",
     "donsker_varadhan",
     "fit_student_copula",
     "flo",
+    "functional_entropy",
+    "gaussian_kl",
+    "gaussian_wasserstein",
     "gram_entropy",
     "hsic",
     "infonce",
     "infonce_anchor",
     "infoot_mi",
+    "integrated_kl",
     "interpolated",
     "jensen_shannon",
     "kde_entropy_bounds",
@@ -76,8 +95,11 @@ __all__ = [
     "run_entropy",
     "smile",
     "soft_range_partition_entropy",
+    "spacing_entropy",
     "student_copula_mi",
     "temporal_infonce",
     "tuba",
+    "vicreg_terms",
     "von_neumann_entropy",
+    "wasserstein_1d",
 ]
