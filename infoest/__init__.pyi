@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import functional as functional
 from . import kernels as kernels
 from . import losses as losses
+from . import nn as nn
 from . import training as training
 from . import transport as transport
 from .estimators import CLUB as CLUB
@@ -117,6 +118,7 @@ __all__ = [
     "kernels",
     "losses",
     "matrix",
+    "nn",
     "o_information",
     "total_correlation",
     "training",
