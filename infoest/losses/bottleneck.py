@@ -69,6 +69,7 @@ class VIBLoss(nn.Module):
         Skoglund (2020), Entropy 22, 98 (convex).
 
     Example:
+        >>> import torch
         >>> code = Normal(torch.zeros(4, 2), torch.ones(4, 2))
         >>> result = VIBLoss(beta=0.1)(code, torch.zeros(4, 10), torch.tensor([0, 1, 2, 3]))
         >>> round(result.loss.item(), 4), result.rate.item()  # log 10 of a blind prediction
@@ -120,7 +121,7 @@ class VIBLoss(nn.Module):
                 range or a standard deviation is not positive.
         """
         code = as_code(code_distribution)
-        _check_code(code)
+        check_code(code)
         rate = rate_of(code, self.prior)
         distortion = self.distortion(prediction, target)
         _check_rows(distortion, len(rate))
@@ -182,6 +183,7 @@ class NonlinearIBLoss(nn.Module):
         Kolchinsky, Tracey, Wolpert (2019), Entropy 21, 1181, eqs. 10 and 12.
 
     Example:
+        >>> import torch
         >>> mean = torch.tensor([[0.0], [3.0]])
         >>> code = Normal(mean, torch.ones(2, 1))
         >>> result = NonlinearIBLoss(beta=0.1)(code, mean, mean)
@@ -223,7 +225,7 @@ class NonlinearIBLoss(nn.Module):
                 "code_distribution must be a Normal with independent columns, got "
                 f"{type(code_distribution).__name__}. Take VIBLoss for others."
             )
-        _check_code(code)
+        check_code(code)
         if len(code.mean) < 2:
             raise ValueError(
                 f"code_distribution must have at least 2 rows, got {len(code.mean)}: the law of "
@@ -245,12 +247,13 @@ def _lagrangian(rate: Tensor, kind: str) -> Tensor:
     return rate.expm1() if kind == "exponential" else rate
 
 
-def _check_code(code: Distribution) -> None:
-    check_values("code_distribution.mean", code.mean)
+def check_code(code: Distribution, name: str = "code_distribution") -> None:
+    """Raise unless a law of codes, the argument called ``name``, is finite and not degenerate."""
+    check_values(f"{name}.mean", code.mean)
     std = code.stddev
     if looks_at(std) and not bool((std.detach() > 0.0).all()):
         raise ValueError(
-            "code_distribution must have positive standard deviations, got "
+            f"{name} must have positive standard deviations, got "
             f"{float(std.detach().min()):.3g}. Take softplus of a parameter, and a least value."
         )
 

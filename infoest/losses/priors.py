@@ -31,8 +31,8 @@ class DiagonalPrior(nn.Module):
         ValueError: If it is below 1.
 
     Example:
-        >>> DiagonalPrior(2)().log_prob(torch.zeros(1, 2)).round(decimals=3).tolist()
-        [-1.838]
+        >>> round(DiagonalPrior(2)().log_prob(torch.zeros(1, 2)).item(), 3)
+        -1.838
     """
 
     def __init__(self, features: int) -> None:
@@ -139,8 +139,10 @@ def rate_of(code: Distribution, prior: Distribution | nn.Module | None) -> Tenso
         return code.log_prob(draw) - law.log_prob(draw)
 
 
-def as_code(distribution: object) -> Distribution:
-    """Return laws of codes as one law of a row each, in float32 at least.
+def as_code(distribution: object, name: str = "code_distribution") -> Distribution:
+    """Return laws of codes, the argument called ``name``, as one law of a row each.
+
+    In float32 at least.
 
     Raises:
         TypeError: If they are no normal laws of torch.
@@ -149,24 +151,23 @@ def as_code(distribution: object) -> Distribution:
     if isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal):
         distribution = distribution.base_dist
     if isinstance(distribution, Normal):
-        _check_rows(distribution.loc)
+        _check_rows(name, distribution.loc)
         mean, std = distribution.loc.flatten(1), distribution.scale.flatten(1)
         return Independent(Normal(_wide(mean), _wide(std), validate_args=False), 1)
     if isinstance(distribution, MultivariateNormal):
-        _check_rows(distribution.loc)
+        _check_rows(name, distribution.loc)
         factor = _wide(distribution.scale_tril)
         return MultivariateNormal(_wide(distribution.loc), scale_tril=factor, validate_args=False)
     raise TypeError(
-        "code_distribution must be a Normal or MultivariateNormal of torch.distributions, got "
+        f"{name} must be a Normal or MultivariateNormal of torch.distributions, got "
         f"{type(distribution).__name__}. GaussianBottleneck keeps one as its .distribution."
     )
 
 
-def _check_rows(mean: Tensor) -> None:
+def _check_rows(name: str, mean: Tensor) -> None:
     if mean.ndim < 2 or not mean.numel():
         raise ValueError(
-            "code_distribution must have shape (rows, columns), none of them 0, got "
-            f"{tuple(mean.shape)}."
+            f"{name} must have shape (rows, columns), none of them 0, got {tuple(mean.shape)}."
         )
 
 

@@ -62,7 +62,7 @@ class Cosine:
         ValueError: If one is out of range.
 
     Example:
-        >>> [Cosine(0.0, 1.0, steps=4)(step) for step in (0, 2, 4, 9)]
+        >>> [round(Cosine(0.0, 1.0, steps=4)(step), 3) for step in (0, 2, 4, 9)]
         [0.0, 0.5, 1.0, 1.0]
     """
 
@@ -148,15 +148,18 @@ class Weight(nn.Module):
     Args:
         name: Of the argument, for errors.
         given: The argument.
+        low: What a number, or that of a schedule, is at least.
 
     Raises:
         TypeError: If it is none of these.
-        ValueError: If it is a number below 0.
+        ValueError: If it is a number below ``low``.
     """
 
-    def __init__(self, name: str, given: float | Schedule | TargetRate) -> None:
+    def __init__(
+        self, name: str, given: float | Schedule | TargetRate, *, low: float = 0.0
+    ) -> None:
         super().__init__()
-        self.name, self.step = name, 0
+        self.name, self.step, self.low = name, 0, low
         self.controller = given if isinstance(given, TargetRate) else None
         self.schedule: Schedule | None = None
         self.number = 0.0
@@ -166,7 +169,7 @@ class Weight(nn.Module):
             self.number = check_number(
                 name,
                 given,
-                low=0.0,
+                low=low,
                 remedy="A schedule (step -> weight) or a TargetRate will do, too.",
             )
         else:
@@ -179,7 +182,7 @@ class Weight(nn.Module):
             return self.controller()
         if self.schedule is None:
             return self.number
-        return check_number(f"{self.name}({self.step})", self.schedule(self.step), low=0.0)
+        return check_number(f"{self.name}({self.step})", self.schedule(self.step), low=self.low)
 
     def advance(self, rate: Tensor) -> None:
         """Go to the next step; a training step calls this with its rate."""

@@ -12,7 +12,7 @@ import infoest.losses
 
 from .loss_cases import CASES, Case
 
-LOSSES = {name for name in infoest.losses.__all__ if name.endswith("Loss")}
+LOSSES = {name for name in infoest.losses.__all__ if name.endswith(("Loss", "Penalty"))}
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[Tensor, ...]:
@@ -99,6 +99,8 @@ def test_no_value_is_not_a_number(case: Case) -> None:
 @pytest.mark.slow
 @each
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Of torch about itself.
+@pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning")
 def test_closed_forms_compile_whole(case: Case) -> None:
     if not case.compiles:
         pytest.skip("not a closed form")
