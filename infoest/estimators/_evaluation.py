@@ -127,6 +127,12 @@ def mean_reading(scored: Scored, value: float) -> Reading:
     return Reading(value, float(joint.var()) / scored.n + scored.partition_variance())
 
 
+def mean_score_reading(scored: Scored) -> Reading:
+    """Return the mean joint score, of scores that are log r."""
+    joint = scored.statistics.joint
+    return Reading(float(joint.mean()), float(joint.var()) / scored.n)
+
+
 def contrastive_reading(scored: Scored) -> Reading:
     """Return the contrastive value, a mean over rows."""
     terms = scored.statistics.joint - scored.statistics.log_row_sums()

@@ -15,7 +15,14 @@ from infoest.functional import ScoreStatistics
 from infoest.training import Training
 
 from ._decoders import Decoder, DensityScorer, decoder_of
-from ._evaluation import BLOCK_ROWS, NEAR_LOG_M, Reading, Scored, check_scores
+from ._evaluation import (
+    BLOCK_ROWS,
+    NEAR_LOG_M,
+    Reading,
+    Scored,
+    check_scores,
+    mean_score_reading,
+)
 from ._folds import Maps, Sides
 from ._inputs import InputMap
 from ._objectives import Objective
@@ -346,8 +353,7 @@ class DifferenceOfEntropies(_ConditionalDensity):
     with_marginal: ClassVar[bool] = True
 
     def _reading(self, scored: Scored) -> Reading:
-        joint = scored.statistics.joint
-        return Reading(float(joint.mean()), float(joint.var()) / scored.n)
+        return mean_score_reading(scored)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint

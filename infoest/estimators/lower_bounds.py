@@ -113,7 +113,21 @@ class MINE(CriticEstimator):
 
 
 @dataclass(kw_only=True, eq=False)
-class NWJ(CriticEstimator):
+class _Unnormalized(CriticEstimator):
+    """Base of the bounds whose best scores are log r itself, read as 1 + E[s] - E'[exp(s)]."""
+
+    def _reading(self, scored: Scored) -> Reading:
+        statistics = scored.statistics
+        rows = statistics.log_row_means().exp()
+        variance = (float(statistics.joint.var()) + 2.0 * float(rows.var())) / scored.n
+        return Reading(statistics.nwj(0.0), variance)
+
+    def _pointwise(self, scored: Scored) -> Tensor:
+        return scored.statistics.joint
+
+
+@dataclass(kw_only=True, eq=False)
+class NWJ(_Unnormalized):
     """The lower bound E[s] - E'[exp(s - 1)] of Nguyen, Wainwright and Jordan, in nats.
 
     The score s is 1 more than the critic's, so that the best critic is log r, as for the others.
@@ -150,15 +164,9 @@ class NWJ(CriticEstimator):
     def _objective(self) -> Objective:
         return _nwj
 
-    def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored)
-
-    def _pointwise(self, scored: Scored) -> Tensor:
-        return scored.statistics.joint
-
 
 @dataclass(kw_only=True, eq=False)
-class TUBA(CriticEstimator):
+class TUBA(_Unnormalized):
     """The lower bound 1 + E[s - a(x)] - E'[exp(s - a(x))] with a learned baseline a, in nats.
 
     Args:
@@ -196,15 +204,9 @@ class TUBA(CriticEstimator):
     def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         return BaselineScorer(critic, maps[0].features)
 
-    def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored)
-
-    def _pointwise(self, scored: Scored) -> Tensor:
-        return scored.statistics.joint
-
 
 @dataclass(kw_only=True, eq=False)
-class FLO(CriticEstimator):
+class FLO(_Unnormalized):
     """The Fenchel-Legendre lower bound 1 - E[u + exp(-u) E'[exp(s' - s)]], in nats.
 
     A second network gives u(x, y), the best of which is minus the log density ratio; the critic
@@ -243,12 +245,6 @@ class FLO(CriticEstimator):
 
     def _scorer(self, critic: nn.Module, maps: Maps, sample: Sides | None) -> Scorer:
         return DualScorer(critic, maps[0].features + maps[1].features)
-
-    def _reading(self, scored: Scored) -> Reading:
-        return _unnormalized_reading(scored)
-
-    def _pointwise(self, scored: Scored) -> Tensor:
-        return scored.statistics.joint
 
 
 @dataclass(kw_only=True, eq=False)
@@ -357,11 +353,3 @@ class InterpolatedBound(CriticEstimator):
 
 def _nwj(scores: Tensor) -> Tensor:
     return bounds.nwj(scores + 1.0)
-
-
-def _unnormalized_reading(scored: Scored) -> Reading:
-    """Return `functional.nwj` of scores that are log r at best."""
-    statistics = scored.statistics
-    rows = statistics.log_row_means().exp()
-    variance = (float(statistics.joint.var()) + 2.0 * float(rows.var())) / scored.n
-    return Reading(statistics.nwj(0.0), variance)

@@ -19,7 +19,14 @@ from infoest.functional.calibration import Calibration
 from infoest.functional.student_copula import StudentCopula, fit_student_copula
 from infoest.training import Training
 
-from ._evaluation import MOST_CLIPPED, Reading, Scored, extrapolated, mean_reading
+from ._evaluation import (
+    MOST_CLIPPED,
+    Reading,
+    Scored,
+    extrapolated,
+    mean_reading,
+    mean_score_reading,
+)
 from ._folds import Maps, Sides
 from ._objectives import Objective
 from ._scorers import CopulaScorer, Scorer
@@ -307,8 +314,7 @@ class InfoNCEAnchor(CriticEstimator):
         return partial(bounds.infonce_anchor, weight=self.weight)
 
     def _reading(self, scored: Scored) -> Reading:
-        joint = scored.statistics.joint
-        return Reading(float(joint.mean()), float(joint.var()) / scored.n)
+        return mean_score_reading(scored)
 
     def _pointwise(self, scored: Scored) -> Tensor:
         return scored.statistics.joint

@@ -55,9 +55,19 @@ def check_floating(name: str, values: Tensor) -> None:
         raise TypeError(f"{name} must be a floating-point tensor, got {shown}.")
 
 
+def may_read(values: Tensor) -> bool:
+    """Whether values may be looked at: a GPU would have to be waited for."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def wide(values: Tensor) -> Tensor:
+    """Return values in their dtype, or in float32 where that is narrower."""
+    return values.to(result_dtype(values, values))
+
+
 def check_finite(name: str, values: Tensor) -> None:
     """Raise if a CPU tensor holds NaN or infinity; nothing is read from other devices."""
-    if values.device.type != "cpu" or torch.compiler.is_compiling():
+    if not may_read(values):
         return
     values = values.detach()
     # One pass: a sum that is finite has finite terms.

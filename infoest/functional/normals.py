@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from infoest.kernels._samples import result_dtype
 
-from ._scores import check_finite, check_floating
+from ._scores import check_finite, check_floating, may_read
 
 # How far a covariance may be from symmetric, as a share of its largest entry and in roots of the
 # epsilon of its dtype: products of float32 matrices leave this much.
@@ -184,7 +184,7 @@ def _checked(mean_name: str, mean: Tensor, cov_name: str, cov: Tensor) -> _Norma
 
 
 def _deviations(name: str, variances: Tensor) -> Tensor:
-    if variances.device.type == "cpu" and not torch.compiler.is_compiling():
+    if may_read(variances):
         lowest = float(variances.detach().amin())
         if lowest <= 0.0:
             raise ValueError(f"{name} must hold variances above 0, got {lowest:g}.")
@@ -194,7 +194,7 @@ def _deviations(name: str, variances: Tensor) -> Tensor:
 def _triangle(name: str, cov: Tensor) -> Tensor:
     """Return the lower Cholesky root of a covariance."""
     values = cov.detach()
-    if cov.device.type == "cpu" and not torch.compiler.is_compiling():
+    if may_read(cov):
         apart = float((values - values.mT).abs().amax())
         if apart > ASYMMETRY * torch.finfo(cov.dtype).eps ** 0.5 * float(values.abs().amax()):
             raise ValueError(f"{name} must be symmetric, got entries that differ by {apart:g}.")

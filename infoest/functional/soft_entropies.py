@@ -7,7 +7,7 @@ from torch.nn.functional import logsigmoid
 from infoest._validation import check_bool
 from infoest.kernels._samples import result_dtype
 
-from ._scores import check_finite, check_floating
+from ._scores import check_finite, check_floating, may_read
 
 
 def code_information(p: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -168,7 +168,7 @@ def functional_entropy(
     mass = torch.ones_like(values)
     if weights is not None:
         _check_measure("weights", weights, h)
-        if not _unread(weights) and not bool(weights.detach().any()):
+        if may_read(weights) and not bool(weights.detach().any()):
             raise ValueError("weights must not all be 0, got a sum of 0.")
         # The largest weight is taken out first: sums of 1e308 overflow.
         mass = weights.double() / weights.detach().double().amax()
@@ -230,7 +230,7 @@ def bernoulli_entropy_change(z: Tensor, riemann: bool = False) -> Tensor:
 
 def check_probabilities(name: str, p: Tensor) -> None:
     """Raise unless the last axis of a CPU tensor holds probabilities."""
-    if _unread(p):
+    if not may_read(p):
         return
     check_finite(name, p)
     values = p.detach()
@@ -258,13 +258,8 @@ def _check_measure(name: str, values: Tensor, h: Tensor) -> None:
             f"device, got {tuple(values.shape)} on {values.device}."
         )
     check_finite(name, values)
-    if not _unread(values) and float(values.detach().amin()) < 0.0:
+    if may_read(values) and float(values.detach().amin()) < 0.0:
         raise ValueError(f"{name} must not be negative, got {float(values.detach().amin()):g}.")
-
-
-def _unread(values: Tensor) -> bool:
-    """Return whether values are left alone: reading them would wait for a device or a compiler."""
-    return values.device.type != "cpu" or torch.compiler.is_compiling()
 
 
 def _group_numbers(name: str, labels: Tensor, rows: Tensor) -> Tensor:
@@ -278,7 +273,7 @@ def _group_numbers(name: str, labels: Tensor, rows: Tensor) -> Tensor:
             f"got {tuple(labels.shape)} on {labels.device}."
         )
     labels = labels.long()
-    if not _unread(labels) and int(labels.amin()) < 0:
+    if may_read(labels) and int(labels.amin()) < 0:
         raise ValueError(
             f"{name} must be at least 0, got {int(labels.amin())}. Leave rows without a label out."
         )

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from infoest.functional._scores import may_read
+
 from ._neighbor_laws import Block, blocks, without_self
-from ._tasks import check_values, looks_at
+from ._tasks import check_values, holds_integers
 
 Points = Tensor | tuple[Tensor, Tensor]
 
@@ -80,7 +82,7 @@ def scale_of_perplexity(
             wide = _entropies(middle.exp()[:, None] * values) > math.log(perplexity)
             low, high = torch.where(wide, middle, low), torch.where(wide, high, middle)
         entropy = _entropies(middle.exp()[:, None] * values)
-        if looks_at(entropy) and not bool(((entropy - math.log(perplexity)).abs() <= 1e-6).all()):
+        if may_read(entropy) and not bool(((entropy - math.log(perplexity)).abs() <= 1e-6).all()):
             raise ValueError(
                 f"perplexity must be above the number of points at the least distance, got "
                 f"{perplexity!r}. Remove duplicates, or take a bandwidth."
@@ -95,14 +97,9 @@ def _entropies(logits: Tensor) -> Tensor:
     return -(weight * torch.where(weight > 0.0, log_p, 0.0)).sum(dim=1)
 
 
-def check_integers(name: str, values: object, axes: tuple[int, ...]) -> None:
+def check_integers(name: str, values: Tensor, axes: tuple[int, ...]) -> None:
     """Raise unless the argument called ``name`` is a tensor of integers with so many axes."""
-    if (
-        not isinstance(values, Tensor)
-        or values.is_floating_point()
-        or values.is_complex()
-        or values.dtype == torch.bool
-    ):
+    if not holds_integers(values):
         shown = values.dtype if isinstance(values, Tensor) else type(values).__name__
         raise TypeError(f"{name} must be a tensor of integers, got {shown}.")
     if values.ndim not in axes or not values.numel():

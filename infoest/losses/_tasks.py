@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from infoest.functional._scores import check_finite, check_floating, may_read, wide
+
 Distortion = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -41,28 +43,30 @@ def distortion_of(prediction: Tensor, target: Tensor) -> Tensor:
             f"target must have the shape of prediction, {tuple(prediction.shape)}, got "
             f"{tuple(target.shape)}."
         )
-    wide = torch.promote_types(prediction.dtype, torch.float32)
-    return 0.5 * (predicted.to(wide) - wanted.to(wide)).square().sum(dim=1)
+    # The difference is in the dtype of the prediction: targets are often float64 by accident.
+    predicted = wide(predicted)
+    return 0.5 * (predicted - wanted.to(predicted.dtype)).square().sum(dim=1)
 
 
-def check_values(name: str, values: object) -> None:
+def check_values(name: str, values: Tensor) -> None:
     """Raise unless the argument called ``name`` is a finite floating-point tensor with rows.
 
     Values are looked at on CPU tensors only, and not while compiling.
     """
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        shown = values.dtype if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(f"{name} must be a floating-point tensor, got {shown}.")
+    check_floating(name, values)
     if values.ndim == 0 or not values.numel():
         raise ValueError(f"{name} must have rows and columns, got shape {tuple(values.shape)}.")
-    if looks_at(values) and not torch.isfinite(values.detach()).all():
-        bad = int((~torch.isfinite(values.detach())).sum())
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite entries.")
+    check_finite(name, values)
 
 
-def looks_at(values: Tensor) -> bool:
-    """Whether values may be read: a GPU would have to be waited for."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+def holds_integers(values: object) -> bool:
+    """Whether this is a tensor of integers, such as classes."""
+    return (
+        isinstance(values, Tensor)
+        and not values.is_floating_point()
+        and not values.is_complex()
+        and values.dtype != torch.bool
+    )
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -71,15 +75,14 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
             "target must hold one class for each row of the logits (n, classes), got "
             f"{tuple(target.shape)} for {tuple(logits.shape)}."
         )
-    if looks_at(target):
+    if may_read(target):
         low, high = int(target.min()), int(target.max())
         if low < 0 or high >= logits.shape[1]:
             raise ValueError(
                 f"target must be in [0, {logits.shape[1] - 1}], got {low if low < 0 else high}. "
                 "The prediction needs a column for every class."
             )
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    return nn.functional.cross_entropy(logits.to(wide), target.long(), reduction="none")
+    return nn.functional.cross_entropy(wide(logits), target.long(), reduction="none")
 
 
 def _columns(values: Tensor) -> Tensor:

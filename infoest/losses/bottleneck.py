@@ -9,8 +9,9 @@ from torch.distributions import Distribution, Normal
 
 from infoest._validation import check_option
 from infoest.functional import mixture_information_bounds
+from infoest.functional._scores import may_read
 
-from ._tasks import Distortion, check_values, distortion_of, looks_at
+from ._tasks import Distortion, check_values, distortion_of
 from .priors import as_code, rate_of
 from .weights import Schedule, TargetRate, Weight
 
@@ -251,7 +252,7 @@ def check_code(code: Distribution, name: str = "code_distribution") -> None:
     """Raise unless a law of codes, the argument called ``name``, is finite and not degenerate."""
     check_values(f"{name}.mean", code.mean)
     std = code.stddev
-    if looks_at(std) and not bool((std.detach() > 0.0).all()):
+    if may_read(std) and not bool((std.detach() > 0.0).all()):
         raise ValueError(
             f"{name} must have positive standard deviations, got "
             f"{float(std.detach().min()):.3g}. Take softplus of a parameter, and a least value."

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from infoest._validation import check_bool, check_number
 from infoest.functional import infonce
+from infoest.functional._scores import wide
 from infoest.training import gather_rows
 
 from ._tasks import check_values
@@ -232,7 +233,7 @@ def _check_views(z_a: Tensor, z_b: Tensor) -> None:
 
 def directions(z: Tensor) -> Tensor:
     """Return rows of length 1; rows of zeros stay, with gradient 0."""
-    z = z.to(torch.promote_types(z.dtype, torch.float32))
+    z = wide(z)
     # The largest entry is taken out first: squares of large numbers overflow.
     largest = z.detach().abs().amax(dim=1, keepdim=True)
     zero = largest == 0.0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from infoest._validation import check_number, check_option
 from infoest.functional import spacing_entropy
+from infoest.functional._scores import wide
 
 from ._tasks import check_values
 
@@ -95,7 +96,7 @@ class EffectiveEntropyLoss(nn.Module):
                 f"z must have shape (n, d) with at least 2 rows, got {tuple(z.shape)}. Entropy and "
                 "covariance are those of the batch."
             )
-        u = SQUASHES[self.squash](z.to(torch.promote_types(z.dtype, torch.float32)))
+        u = SQUASHES[self.squash](wide(z))
         entropy = spacing_entropy(u).mean()
         # Of wide columns: half precision inside autocast would lose the covariance.
         centered = (u - u.mean(dim=0)).double()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from infoest._validation import check_bool, check_number
+from infoest.functional._scores import wide
 
 from ._tasks import check_values
 
@@ -114,8 +115,7 @@ def _goodness(name: str, activations: Sequence[Tensor]) -> Tensor:
                 f"{name}[{layer}] must have shape ({len(activations[0])}, ...) as the first "
                 f"layer has, got {tuple(values.shape)}."
             )
-        wide = values.to(torch.promote_types(values.dtype, torch.float32))
-        sums.append(wide.flatten(1).square().sum(dim=1))
+        sums.append(wide(values).flatten(1).square().sum(dim=1))
     return torch.stack(sums)
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from infoest._validation import check_option
+from infoest.functional._scores import may_read
 
 from ._neighbor_laws import NeighborLaw, blocks
 from ._neighbor_points import Points
-from ._tasks import looks_at
 from .bottleneck import REDUCTIONS
 from .neighbors import Neighbors
 
@@ -112,7 +112,7 @@ class IConLoss(nn.Module):
             cross, entropy = _parts(p, q, whole)
         else:
             cross, entropy = _InBlocks.apply(p, q, *p.tensors, *q.tensors)
-        if looks_at(cross) and not bool(torch.isfinite(cross.detach()).all()):
+        if may_read(cross) and not bool(torch.isfinite(cross.detach()).all()):
             raise ValueError(
                 "q must be positive wherever p is, got q = 0 for a neighbor. Mix it: q.mixed(0.01)."
             )
@@ -174,7 +174,7 @@ def _parts(p: NeighborLaw, q: NeighborLaw, rows: slice) -> tuple[Tensor, Tensor]
         index, log_p = (one[rows] for one in p.links)
         log_q = log_q.gather(1, index)
     held, weight = log_p > -torch.inf, log_p.exp()
-    if looks_at(held) and not bool(held.any(dim=1).all()):
+    if may_read(held) and not bool(held.any(dim=1).all()):
         alone = int((~held.any(dim=1)).sum())
         raise ValueError(
             f"x must give every row a neighbor, got {alone} rows without. Drop them, or take "

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from infoest._validation import check_bool, check_int, check_number, check_option
+from infoest.functional._scores import may_read
 from infoest.kernels import gaussian, nearest, student
 
 from ._neighbor_laws import (
@@ -34,7 +35,6 @@ from ._neighbor_points import (
     two_sets,
     vectors,
 )
-from ._tasks import looks_at
 
 # Probabilities of sharing a cluster below this count as this: their logs and gradients stay finite.
 LEAST_SHARED = 1e-280
@@ -300,7 +300,7 @@ class PairNeighbors(Neighbors):
         check_integers(name, points, axes=(1, 2))
         index = (points[:, None] if points.ndim == 1 else points).long()
         columns = len(index) if columns is None else columns
-        if looks_at(index):
+        if may_read(index):
             check_positions(name, index, columns, self.exclude_self)
         own = columns == len(index)
         return from_links(index, columns, own=own, exclude_self=self.exclude_self)

@@ -15,6 +15,7 @@ from torch.distributions import (
 )
 
 from infoest._validation import check_int
+from infoest.functional._scores import wide
 
 # What a learned standard deviation is at least: softplus of a parameter, and this.
 LEAST_STD = 1e-4
@@ -153,11 +154,11 @@ def as_code(distribution: object, name: str = "code_distribution") -> Distributi
     if isinstance(distribution, Normal):
         _check_rows(name, distribution.loc)
         mean, std = distribution.loc.flatten(1), distribution.scale.flatten(1)
-        return Independent(Normal(_wide(mean), _wide(std), validate_args=False), 1)
+        return Independent(Normal(wide(mean), wide(std), validate_args=False), 1)
     if isinstance(distribution, MultivariateNormal):
         _check_rows(name, distribution.loc)
-        factor = _wide(distribution.scale_tril)
-        return MultivariateNormal(_wide(distribution.loc), scale_tril=factor, validate_args=False)
+        factor = wide(distribution.scale_tril)
+        return MultivariateNormal(wide(distribution.loc), scale_tril=factor, validate_args=False)
     raise TypeError(
         f"{name} must be a Normal or MultivariateNormal of torch.distributions, got "
         f"{type(distribution).__name__}. GaussianBottleneck keeps one as its .distribution."
@@ -176,10 +177,6 @@ def _with_covariance(law: Distribution) -> Distribution:
         factor = law.base_dist.scale.diag_embed()
         return MultivariateNormal(law.base_dist.loc, scale_tril=factor, validate_args=False)
     return law
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def _std(raw: Tensor) -> Tensor:

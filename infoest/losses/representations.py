@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from infoest._validation import check_bool, check_number
 from infoest.functional import coding_rate, vicreg_terms
+from infoest.functional._scores import may_read
 
-from ._tasks import check_values, looks_at
+from ._tasks import check_values, holds_integers
 from .contrastive import directions
 
 
@@ -178,13 +179,8 @@ class VICRegLoss(nn.Module):
         return VICRegResult(loss, invariance, variance, covariance)
 
 
-def _check_labels(labels: object, z: Tensor) -> None:
-    if (
-        not isinstance(labels, Tensor)
-        or labels.is_floating_point()
-        or labels.is_complex()
-        or labels.dtype == torch.bool
-    ):
+def _check_labels(labels: Tensor, z: Tensor) -> None:
+    if not holds_integers(labels):
         shown = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise TypeError(f"labels must be a tensor of integers or None, got {shown}.")
     if labels.shape != z.shape[:1]:
@@ -192,7 +188,7 @@ def _check_labels(labels: object, z: Tensor) -> None:
             f"labels must hold one class for each of the {len(z)} rows of z, got shape "
             f"{tuple(labels.shape)}."
         )
-    if looks_at(labels) and int(labels.min()) < 0:
+    if may_read(labels) and int(labels.min()) < 0:
         raise ValueError(
             f"labels must be at least 0, got {int(labels.min())}. Leave out unlabeled rows."
         )

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from infoest._validation import check_bool, check_int, check_number, check_option
+from infoest.functional._scores import may_read, wide
 
-from ._tasks import check_values, looks_at
+from ._tasks import check_values, holds_integers
 from .bottleneck import REDUCTIONS
 
 UNLABELED = -1
@@ -246,7 +247,7 @@ def _log_softmax(logits: Tensor) -> Tensor:
             f"logits must have shape (n, classes) with at least 2 classes, got "
             f"{tuple(logits.shape)}."
         )
-    return _wide(logits).log_softmax(dim=1)
+    return wide(logits).log_softmax(dim=1)
 
 
 def _checked_rows(logits: Tensor) -> Tensor:
@@ -256,11 +257,7 @@ def _checked_rows(logits: Tensor) -> Tensor:
             "logits must have shape (n, clusters) with at least 2 rows and 2 clusters, got "
             f"{tuple(logits.shape)}. The mean prediction is that of the batch."
         )
-    return _wide(logits)
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return wide(logits)
 
 
 def _entropies(log_p: Tensor) -> Tensor:
@@ -274,12 +271,12 @@ def _mean_where(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _check_labels(labels: Tensor, rows: int, clusters: int) -> None:
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
+    if not holds_integers(labels):
         shown = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise TypeError(f"labels must be a tensor of integers, got {shown}.")
     if labels.shape != (rows,):
         raise ValueError(f"labels must have shape ({rows},), got {tuple(labels.shape)}.")
-    if not looks_at(labels):
+    if not may_read(labels):
         return
     low, high = int(labels.min()), int(labels.max())
     if low < UNLABELED or high >= clusters:

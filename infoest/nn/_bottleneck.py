@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from infoest._validation import check_bool, check_int
-from infoest.functional._scores import check_finite, check_floating
+from infoest.functional._scores import check_finite, check_floating, wide
 
 # Parameters of a code distribution: the rows of each are those of the batch.
 Parameters = tuple[Tensor, ...]
@@ -39,8 +39,7 @@ class Bottleneck(nn.Module):
     def _raw(self, x: Tensor) -> Tensor:
         """Return the outputs of the linear layer in at least float32, whatever autocast does."""
         self._check(x)
-        raw = self.linear(x)
-        return raw.to(torch.promote_types(raw.dtype, torch.float32))
+        return wide(self.linear(x))
 
     def _code(self, code: Tensor) -> Tensor:
         # The dtype of the weights: low precision would round away the noise under autocast.

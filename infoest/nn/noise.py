@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from infoest._validation import check_bool, check_number
-from infoest.functional._scores import check_finite, check_floating
+from infoest.functional._scores import check_finite, check_floating, wide
 
 
 class NoiseLayer(nn.Module):
@@ -83,13 +83,13 @@ class NoiseLayer(nn.Module):
         check_finite("x", x)
         if not (self.training or self.always):
             return x
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        noise = torch.randn_like(wide)
+        signal = wide(x)
+        noise = torch.randn_like(signal)
         if self.std is not None:
             noise = self.std * noise
         elif self.signal_to_noise is not None:
-            noise = _noise_std(wide, self.signal_to_noise) * noise
-        return (wide + noise).to(x.dtype)
+            noise = _noise_std(signal, self.signal_to_noise) * noise
+        return (signal + noise).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Return the settings shown in the representation."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal
 
 from infoest.functional import infonce, jensen_shannon
 from infoest.losses import InfoNCELoss, MultiViewIBLoss, TargetRate
 
+from ..two_processes import found_by_two, needs_gloo
 from .two_processes import contrasted
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def views(n: int = 8, d: int = 3, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -89,31 +85,9 @@ def test_one_process_has_nothing_to_gather() -> None:
     assert torch.equal(InfoNCELoss(gather=True)(z_a, z_b).loss, InfoNCELoss()(z_a, z_b).loss)
 
 
-@pytest.mark.skipif(
-    not (distributed.is_available() and distributed.is_gloo_available()), reason="needs gloo"
-)
+@needs_gloo
 def test_two_processes_contrast_the_joined_batch(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if sys.platform == "linux":
-        environment["GLOO_SOCKET_IFNAME"] = "lo"  # a host's own name need not resolve
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.losses.two_processes", str(rank), str(tmp_path)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)[-4000:]
-    both = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    both = found_by_two("tests.losses.two_processes", tmp_path)
     for symmetric in (True, False):
         loss, network = contrasted(slice(None), gather=False, symmetric=symmetric)
         for rank, found in enumerate(both):

@@ -6,54 +6,26 @@ files.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import distributed
 
 from infoest.training import gather_rows
 from infoest.training.processes import from_all, from_first, process_index, process_total
 
+from ..two_processes import found_by_two, needs_gloo
 from .regression import assert_same_weights
 from .two_processes import OBJECTIVES, train_critic, train_encoders, train_regression
 
-ROOT = Path(__file__).resolve().parents[2]
-
-pytestmark = pytest.mark.skipif(
-    not (distributed.is_available() and distributed.is_gloo_available()), reason="needs gloo"
-)
+pytestmark = needs_gloo
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return what both processes found."""
     folder = tmp_path_factory.mktemp("two")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if sys.platform == "linux":
-        environment["GLOO_SOCKET_IFNAME"] = "lo"  # a host's own name need not resolve
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.training.two_processes", str(rank), str(folder)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)[-4000:]
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return found_by_two("tests.training.two_processes", folder)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
